@@ -1,0 +1,48 @@
+"""prefmem in LangChain and LangGraph: a middleware for agents, nodes for graphs.
+
+agent = create_agent(model, tools, middleware=[PreferenceMiddleware(memory)])
+agent.invoke({"messages": [("user", "hi")]}, config, context={"user_id": "ann"})
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from prefmem import MissingExtraError
+
+if TYPE_CHECKING:
+    from prefmem_langchain.middleware import PreferenceMiddleware
+    from prefmem_langchain.nodes import LearnNode, PreferenceState, RecallNode
+
+_HOME = {
+    "PreferenceMiddleware": ("middleware", "langchain"),
+    "RecallNode": ("nodes", "langgraph"),
+    "LearnNode": ("nodes", "langgraph"),
+    "PreferenceState": ("nodes", "langgraph"),
+}
+_NEEDED = {"langchain", "langchain_core", "langgraph"}
+
+__all__ = ["LearnNode", "PreferenceMiddleware", "PreferenceState", "RecallNode"]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use.
+
+    Raises:
+        MissingExtraError: The package that it needs is not installed.
+    """
+    if name not in _HOME:
+        raise AttributeError(f"module 'prefmem_langchain' has no attribute {name!r}")
+    home, extra = _HOME[name]
+    try:
+        return getattr(import_module(f"prefmem_langchain.{home}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _NEEDED:
+            raise
+        raise MissingExtraError(
+            f'prefmem_langchain.{name} needs {extra}: pip install "prefmem[{extra}]"'
+        ) from error
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return list(__all__)

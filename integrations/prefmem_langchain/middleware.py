@@ -1,0 +1,197 @@
+"""Memory as a middleware of `create_agent`: rules go into the request, never into the state."""
+
+import asyncio
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from langchain.agents.middleware.types import (
+    AgentMiddleware,
+    AgentState,
+    ModelRequest,
+    ModelResponse,
+    ResponseT,
+)
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langgraph import types
+from langgraph.runtime import Runtime
+from langgraph.typing import ContextT
+
+from prefmem_langchain.border import Border, OnError, refuse
+from prefmem_langchain.convert import dialogue, is_human, last_human, messages_of
+from prefmem_langchain.identity import OnMissing, UserId, inside_tool, session
+
+if TYPE_CHECKING:
+    from prefmem import PreferenceMemory
+
+Inject: TypeAlias = Literal["system", "message"]
+Question: TypeAlias = tuple[str, str, int, str]  # user, thread, its number, hash of its text
+_QUESTIONS_HELD = 512
+
+
+class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, ResponseT]):
+    """Gives the model the rules that apply, and learns from the turn when the agent is done.
+
+    Put it last in the list of middleware: then its block stands last in the system prompt, and the
+    cache mark of another middleware covers only what does not change.
+
+    Args:
+        memory: The memory.
+        limit: Conditional rules at most; the memory's config unless given.
+        max_tokens: Size of the injected block; the memory's config unless given.
+        learn: Whether to learn from the conversation. Inside a tool call nothing is learned, since
+            the words there are not the user's.
+        inject: `system` appends the block to the system message; `message` puts it before the
+            user's last message.
+        user_id: The user, or what computes it from the runtime; see `resolve_user`.
+        on_missing_user: `skip` runs without memory, with one warning; `raise` fails the run.
+        on_error: `log` lets the chat go on after a failure of the memory; `raise` fails the run.
+        name: Name in the graph; two instances in one agent need two names.
+
+    Raises:
+        ConfigError: A setting is none of its values.
+    """
+
+    if hasattr(types, "TracePolicy"):  # not in the oldest langgraph that is allowed
+        trace_policy = types.TracePolicy(process_inputs=types.omit_payload)
+
+    def __init__(
+        self,
+        memory: "PreferenceMemory",
+        *,
+        limit: int | None = None,
+        max_tokens: int | None = None,
+        learn: bool = True,
+        inject: Inject = "system",
+        user_id: UserId | None = None,
+        on_missing_user: OnMissing = "skip",
+        on_error: OnError = "log",
+        name: str = "prefmem",
+    ) -> None:
+        """Tie the middleware to a memory."""
+        super().__init__()
+        refuse("inject", inject, ("system", "message"))
+        self._border = Border(
+            name, user_id=user_id, on_missing_user=on_missing_user, on_error=on_error
+        )
+        self._memory, self._limit, self._max_tokens = memory, limit, max_tokens
+        self._learns, self._inject, self._name = learn, inject, name
+        self._recalled = _Recalled()
+
+    @property
+    def name(self) -> str:
+        """Name in the graph."""
+        return self._name
+
+    @property
+    def failures(self) -> int:
+        """Failures of the memory that the chat survived."""
+        return self._border.failures
+
+    def wrap_model_call(
+        self,
+        request: ModelRequest[ContextT],
+        handler: Callable[[ModelRequest[ContextT]], ModelResponse[ResponseT]],
+    ) -> ModelResponse[ResponseT]:
+        """Call the model with the rules that apply."""
+        return handler(self._with_rules(request))
+
+    async def awrap_model_call(
+        self,
+        request: ModelRequest[ContextT],
+        handler: Callable[[ModelRequest[ContextT]], Awaitable[ModelResponse[ResponseT]]],
+    ) -> ModelResponse[ResponseT]:
+        """Call the model with the rules that apply; recall runs on a worker thread."""
+        return await handler(await asyncio.to_thread(self._with_rules, request))
+
+    def after_agent(self, state: AgentState[ResponseT], runtime: Runtime[ContextT]) -> None:
+        """Learn from the conversation; the state stays as it is."""
+        self._border.cross("learn", runtime, lambda user: self._finish(state, user), otherwise=None)
+
+    async def aafter_agent(self, state: AgentState[ResponseT], runtime: Runtime[ContextT]) -> None:
+        """Do the same on a worker thread."""
+        await asyncio.to_thread(self.after_agent, state, runtime)
+
+    def _with_rules(self, request: ModelRequest[ContextT]) -> ModelRequest[ContextT]:
+        position = last_human(request.messages)
+        if position is None:
+            return request
+        block = self._border.cross(
+            "recall",
+            request.runtime,
+            lambda user: self._block(request.messages, position, user),
+            otherwise="",
+        )
+        if not block:
+            return request
+        if self._inject == "message":
+            messages = list(request.messages)
+            messages.insert(position, HumanMessage(content=block))
+            return request.override(messages=messages)
+        return request.override(system_message=_appended(request.system_message, block))
+
+    def _block(self, messages: Sequence[BaseMessage], position: int, user: str) -> str:
+        """Render the rules for a question; recalled once, rendered from what is in force now."""
+        text = str(messages[position].text)
+        number = sum(is_human(m) for m in messages[: position + 1])
+        question = (
+            user,
+            session(),
+            number,
+            hashlib.sha256(text.encode(errors="replace")).hexdigest(),
+        )
+        ids = self._recalled.get(question)
+        if ids is None:
+            recall = self._memory.recall(
+                text, user_id=user, session_id=session(), limit=self._limit
+            )
+            ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
+            self._recalled.put(question, ids)
+        return self._memory.render(ids, user_id=user, max_tokens=self._max_tokens)
+
+    def _finish(self, state: AgentState[ResponseT], user: str) -> None:
+        """Learn, and forget what was recalled: the next turn may have other rules."""
+        try:
+            if self._learns and not inside_tool():
+                longest = self._memory.config.max_turn_chars
+                spoken = dialogue(messages_of(state), max_chars=longest)
+                self._memory.learn(spoken, user_id=user, session_id=session())
+        finally:
+            self._recalled.drop(user)
+
+
+class _Recalled:
+    """Card ids that were recalled for questions under way; the oldest leave first."""
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[Question, tuple[str, ...]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, question: Question) -> tuple[str, ...] | None:
+        with self._lock:
+            if question in self._ids:
+                self._ids.move_to_end(question)
+            return self._ids.get(question)
+
+    def put(self, question: Question, ids: tuple[str, ...]) -> None:
+        with self._lock:
+            self._ids[question] = ids
+            while len(self._ids) > _QUESTIONS_HELD:
+                self._ids.popitem(last=False)
+
+    def drop(self, user: str) -> None:
+        with self._lock:
+            for question in [q for q in self._ids if q[0] == user]:
+                del self._ids[question]
+
+
+def _appended(system: SystemMessage | None, block: str) -> SystemMessage:
+    """Add a text block at the end of a system message; what is there stays as it is."""
+    last: dict[str, Any] = {"type": "text", "text": block}
+    if system is None:
+        return SystemMessage(content=[last])
+    content = system.content
+    held = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    return system.model_copy(update={"content": [*held, last]})

@@ -1,0 +1,67 @@
+"""Every knob of the memory: default, unit, range. Unknown keys are refused."""
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from prefmem.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Settings of a `PreferenceMemory`.
+
+    Raises:
+        ConfigError: A key is unknown, or a value is out of its range.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    limit: int = Field(default=5, ge=0, le=50, description="Conditional rules injected at most.")
+    max_global: int = Field(default=10, ge=0, le=50, description="Global rules injected at most.")
+    min_score: float = Field(
+        default=0.18,
+        ge=0,
+        le=1,
+        description="Relevance below which a conditional rule is left out.",
+    )
+    candidates: int = Field(default=32, ge=1, le=1000, description="Cards looked at for a query.")
+    max_tokens: int = Field(
+        default=400, ge=0, le=20_000, description="Size of the injected block, in tokens."
+    )
+    min_confidence: float = Field(
+        default=0.5, ge=0, le=1, description="Confidence below which nothing is stored."
+    )
+    max_turn_chars: int = Field(
+        default=100_000, ge=1, le=10_000_000, description="Length of a turn, in characters."
+    )
+    max_slot_chars: int = Field(
+        default=240,
+        ge=16,
+        le=4_000,
+        description="Length of a condition or an action, in characters.",
+    )
+    session_rate: float = Field(
+        default=0.3, gt=0, le=1, description="Weight of the newest turn in the short-term vector."
+    )
+    cache_bytes: int = Field(
+        default=256 * 2**20,
+        ge=0,
+        description="Memory for users' indexes, in bytes; oldest out first.",
+    )
+
+    if not TYPE_CHECKING:  # the checked signature is the one that pydantic makes of the fields
+
+        def __init__(self, **settings: object) -> None:
+            """Check the settings."""
+            unknown = sorted(set(settings) - set(type(self).model_fields))
+            if unknown:
+                near = get_close_matches(unknown[0], type(self).model_fields, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ConfigError(f"unknown setting {unknown[0]!r}{hint}")
+            try:
+                super().__init__(**settings)
+            except ValidationError as error:
+                first = error.errors()[0]
+                name = ".".join(str(part) for part in first["loc"])
+                raise ConfigError(f"{name}={first['input']!r}: {first['msg']}") from None

@@ -1,0 +1,62 @@
+"""The error tree: everything that prefmem raises on purpose.
+
+PrefmemError
+├── ConfigError             an unknown or impossible setting (also a ValueError)
+├── InputError              a message, id, file or record that cannot be taken (also a ValueError)
+│   └── UserRequiredError   no user_id, or one that cannot be a key
+├── NotFoundError           no such card for this user (also a KeyError)
+├── MissingExtraError       an optional package is not installed (also an ImportError)
+├── WeightsError            a weight file is missing or damaged
+├── BasisMismatchError      vectors of two embedders met
+└── StoreError              the store cannot do what was asked
+    ├── StoreVersionError   the file was written by a newer prefmem, or is not ours
+    └── StoreUnavailableError   read-only, full, locked or damaged
+"""
+
+
+class PrefmemError(Exception):
+    """Base of all errors raised by prefmem."""
+
+
+class ConfigError(PrefmemError, ValueError):
+    """A setting is unknown, out of range, or contradicts another one."""
+
+
+class InputError(PrefmemError, ValueError):
+    """What the caller passed in cannot be used; nothing was stored."""
+
+
+class UserRequiredError(InputError):
+    """A call came without a user, or with a user id that cannot be a key."""
+
+
+class NotFoundError(PrefmemError, KeyError):
+    """The user has no card with this id."""
+
+    def __str__(self) -> str:
+        """Give the message itself; KeyError would quote it."""
+        return str(self.args[0]) if self.args else ""
+
+
+class MissingExtraError(PrefmemError, ImportError):
+    """An optional package is needed; the message holds the install line."""
+
+
+class WeightsError(PrefmemError):
+    """A packaged weight file is missing, or its hash is not the one in its manifest."""
+
+
+class BasisMismatchError(PrefmemError):
+    """Vectors made by different embedders, or of different widths, would have been mixed."""
+
+
+class StoreError(PrefmemError):
+    """The store cannot do what was asked; what was acknowledged before is safe."""
+
+
+class StoreVersionError(StoreError):
+    """The file belongs to a newer prefmem, or to another program."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store is read-only, full, locked by another process, or damaged."""

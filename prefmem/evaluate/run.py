@@ -1,0 +1,122 @@
+"""`prefmem evaluate`: one command for each table."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from prefmem.config import Config
+from prefmem.errors import MissingExtraError
+from prefmem.evaluate.metrics import Figure
+
+app = typer.Typer(help="Measure the product as shipped.", no_args_is_help=True)
+
+Seed = Annotated[int, typer.Option(help="Of every draw and of the resampling.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")]
+Tell = Callable[[str, int, int], None]
+
+
+@app.command()
+def extraction(
+    split: Annotated[str, typer.Option(help="test, or dev for development.")] = "test",
+    seed: Seed = 0,
+    json_file: Json = None,
+) -> None:
+    """Read our written windows with the default extractor."""
+    from prefmem.evaluate.extraction import measure
+
+    if split not in ("test", "dev"):
+        raise typer.BadParameter("test or dev", param_hint="--split")
+    _report(
+        f"Extraction, {split} split", lambda tell: measure(split, seed=seed, progress=tell),
+        {"split": split, "seed": seed}, json_file,
+    )  # fmt: skip
+
+
+@app.command()
+def retrieval(
+    stores: Annotated[int, typer.Option(min=2, max=200, help="Rules in a store.")] = 20,
+    seed: Seed = 0,
+    json_file: Json = None,
+) -> None:
+    """Rank the rules of topics that the ranking was not calibrated on."""
+    from prefmem.evaluate.retrieval import measure
+
+    floor = Config().min_score
+    _report(
+        f"Retrieval, held-out topics, {stores} rules in a store",
+        lambda tell: measure(stores=stores, seed=seed, floor=floor, progress=tell),
+        {"stores": stores, "floor": floor, "seed": seed}, json_file,
+    )  # fmt: skip
+
+
+@app.command()
+def cost(
+    cards: Annotated[int, typer.Option(min=1, help="Cards of the user.")] = 1000,
+    rounds: Annotated[int, typer.Option(min=5, max=1000, help="Paired measurements.")] = 200,
+    seed: Seed = 0,
+    json_file: Json = None,
+) -> None:
+    """Time recall and learn against one query embedding (CPU time, same run)."""
+    from prefmem.evaluate.cost import measure
+
+    _report(
+        f"CPU time in query embeddings, {cards} cards",
+        lambda tell: measure(cards=cards, rounds=rounds, seed=seed, progress=tell),
+        {"cards": cards, "rounds": rounds, "seed": seed}, json_file,
+    )  # fmt: skip
+
+
+@app.command()
+def embedder(
+    texts: Annotated[int, typer.Option(min=10, max=3000, help="Texts to compare.")] = 500,
+    seed: Seed = 0,
+    json_file: Json = None,
+) -> None:
+    """Compare the packaged embedder with the float32 original (needs the extra `local`)."""
+    from importlib.util import find_spec
+
+    if find_spec("sentence_transformers") is None:
+        raise MissingExtraError('the comparison needs torch: pip install "prefmem[local]"')
+    from prefmem.evaluate.fidelity import measure
+
+    _report(
+        f"Packaged embedder against the original, {texts} texts",
+        lambda tell: measure(texts=texts, seed=seed, progress=tell),
+        {"texts": texts, "seed": seed}, json_file,
+    )  # fmt: skip
+
+
+def _report(
+    title: str,
+    work: Callable[[Tell], Mapping[str, Figure]],
+    settings: Mapping[str, object],
+    json_file: Path | None,
+) -> None:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def tell(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=stage, completed=done, total=total)
+
+        figures = work(tell)
+    table = Table(title=title, title_justify="left")
+    for name in ("figure", "value", "95% interval", "cases"):
+        table.add_column(name, justify="left" if name == "figure" else "right")
+    for name, figure in figures.items():
+        interval = f"{figure.low:.3f} to {figure.high:.3f}" if figure.low < figure.high else "-"
+        table.add_row(name, f"{figure.value:.3f}", interval, str(figure.cases))
+    Console().print(table)
+    if json_file is not None:
+        content = {
+            "table": title,
+            **settings,
+            "figures": {name: asdict(figure) for name, figure in figures.items()},
+        }
+        json_file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,78 @@
+"""From a user's words to the two slots of a rule.
+
+The condition follows "When"; the action can stand alone.
+"""
+
+import re
+
+from prefmem.types import Polarity
+
+_EDGE = " \t\n.,;:!?-–—\"'()[]*_"
+_LEADING = re.compile(
+    r"^(?:(?:please|pls|plz|just|and|but|so|then|also|kindly|can you|could you|i'd like you to|"
+    r"i want you to|i need you to|make sure (?:to|you)|be sure to|remember to|try to|you should|"
+    r"you can)\b[\s,]*)+",
+    re.I,
+)
+_WHEN = re.compile(
+    r"^(?:when(?:ever)?|every ?time(?: that)?|each time(?: that)?|any ?time(?: that)?)\s+", re.I
+)
+_NEGATED = re.compile(
+    r"^(?:no|not|never|don'?t|dont|do not|without|avoid|skip|stop|drop|leave|omit|cut|spare|enough|"
+    r"refrain|quit|lose|ditch|exclude|less|fewer|nothing)\b",
+    re.I,
+)
+_ADVERBS = re.compile(r"^(?:always|only|simply|ideally|generally|usually|first|instead)\s+", re.I)
+# First words of an instruction. A thing ("window seats") starts with none of them.
+_VERBS = frozenset(
+    {
+        "act", "add", "address", "adopt", "allow", "answer", "append", "apply", "ask", "assume",
+        "attach", "base", "be", "begin", "bold", "book", "boil", "break", "bring", "bullet", "call",
+        "capitalise", "capitalize", "change", "check", "choose", "cite", "clarify", "close", "code",
+        "colour", "color", "comment", "compare", "confirm", "convert", "copy", "count", "cover",
+        "cross", "default", "define", "describe", "draft", "draw", "drop", "eat", "emphasise",
+        "end", "explain", "express", "factor", "favor", "favour", "fetch", "fill", "filter", "find",
+        "finish", "flag", "follow", "format", "get", "give", "go", "group", "have", "highlight",
+        "hold", "ignore", "include", "indent", "indicate", "insert", "introduce", "invite", "keep",
+        "label", "lead", "let", "limit", "line", "link", "list", "log", "look", "lower", "mail",
+        "maintain", "make", "mark", "match", "measure", "mention", "merge", "move", "name", "note",
+        "number", "offer", "open", "order", "organise", "organize", "outline", "pair", "paste",
+        "pick", "place", "plan", "play", "point", "prefer", "prefix", "present", "print",
+        "prioritise", "prioritize", "propose", "provide", "pull", "push", "put", "quote", "rank",
+        "rate", "read", "recommend", "reduce", "refer", "remind", "remove", "render", "repeat",
+        "reply", "report", "respond", "return", "rewrite", "round", "run", "save", "say",
+        "schedule", "search", "see", "seek", "select", "send", "separate", "serve", "set",
+        "shorten", "show", "sign", "simplify", "sort", "speak", "specify", "spell", "split",
+        "stand", "start", "state", "stay", "stick", "store", "structure", "substitute", "suggest",
+        "summarise", "summarize", "switch", "tag", "take", "talk", "teach", "tell", "test", "think",
+        "track", "translate", "treat", "trim", "try", "turn", "type", "underline", "use", "verify",
+        "wait", "walk", "warn", "word", "work", "wrap", "write",
+    }
+)  # fmt: skip
+
+
+def condition_text(span: str) -> str:
+    """Give a condition as it follows "When": without the "when", without edges.
+
+    A prepositional phrase stays as it is ("for weeknight dinners").
+    """
+    return _WHEN.sub("", _squeeze(span))
+
+
+def action_text(span: str, polarity: Polarity) -> str:
+    """Give an action as an instruction.
+
+    An instruction stays in the user's words; a bare thing becomes "prefer ..." or "avoid ...".
+    """
+    text = _LEADING.sub("", _squeeze(span))
+    if not text:
+        return ""
+    bare = _ADVERBS.sub("", text)
+    first = re.split(r"[\s,]", bare, maxsplit=1)[0].lower()
+    if _NEGATED.match(text) or first in _VERBS:
+        return text
+    return f"{'avoid' if polarity == 'avoid' else 'prefer'} {text}"
+
+
+def _squeeze(text: str) -> str:
+    return " ".join(text.split()).strip(_EDGE)

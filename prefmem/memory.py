@@ -1,0 +1,670 @@
+"""`PreferenceMemory`: the whole flow, from what a user says to the rules that an agent reads.
+
+window ─ extract ─▶ preferences ─ reconcile ─▶ cards ─▶ store           learn(messages)
+query  ─ search ─▶ candidates ─ relevance ─ select ─▶ rules ─▶ prompt   recall(query), render(...)
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from secrets import token_hex
+from types import TracebackType
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+
+from prefmem import defaults
+from prefmem.aio import twin
+from prefmem.cards.authority import claims_authority
+from prefmem.cards.fold import fold
+from prefmem.cards.reconcile import reconcile
+from prefmem.config import Config
+from prefmem.errors import ConfigError, InputError, NotFoundError
+from prefmem.extract.ground import grounded
+from prefmem.ids import rule_hash, user_turn_keys
+from prefmem.messages import Message, clean, slot, to_turns
+from prefmem.protocols import Embedder, Extractor, Store, Transaction, Writer
+from prefmem.render import render_block
+from prefmem.retrieve.dense import nearest
+from prefmem.retrieve.select import select
+from prefmem.stores.codec import Export
+from prefmem.stores.faiss import IndexCache, UserIndex
+from prefmem.types import (
+    LIVE,
+    MAX_ID_BYTES,
+    Candidate,
+    Card,
+    Change,
+    Erasure,
+    Event,
+    EventKind,
+    LearnReport,
+    Matrix,
+    Polarity,
+    Preference,
+    Recall,
+    Rule,
+    Scope,
+    ScopeKind,
+    Source,
+    Status,
+    UserKey,
+    UserState,
+    Vector,
+    Window,
+)
+from prefmem.usermodel.vectors import follow, new_state, read_out
+
+_FOLLOWED = 8  # user turns of one call that the short-term vector takes in: older ones have faded
+
+
+class PreferenceMemory:
+    """Remembers how each user likes things done.
+
+    Safe to share between threads. Every verb has an async twin with the prefix `a` that runs it on a
+    worker thread.
+
+    Args:
+        path: SQLite file, made if missing; `":memory:"` for none. Not together with `store`.
+        store: Another store.
+        extractor: Finds preferences in dialogue; the embedded tagger unless given.
+        embedder: Embeds cards and queries; the embedded MiniLM unless given.
+        writer: Renders the block; JSON lines in a fenced block unless given.
+        config: Settings.
+        tenant: Stands before the user id in every key.
+        clock: Gives the time, UTC.
+        ids: Gives names for cards and recalls, and the secret behind the blocks' nonces: random, of
+            letters and digits.
+
+    Raises:
+        ConfigError: Both or neither of `path` and `store` are given, or the path is empty.
+        StoreError: The file cannot be used.
+        BasisMismatchError: The store was made with another embedder.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        store: Store | None = None,
+        extractor: Extractor | None = None,
+        embedder: Embedder | None = None,
+        writer: Writer = render_block,
+        config: Config | None = None,
+        tenant: str = "",
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        ids: Callable[[], str] = lambda: token_hex(8),
+    ) -> None:
+        """Open the store; models load with the first text."""
+        if (path is None) == (store is None):
+            raise ConfigError("pass either a path for the embedded store, or a store")
+        if path is not None and (not str(path) or "\0" in str(path)):
+            raise ConfigError(f"path={str(path)!r} names no file; pass a path, or ':memory:'")
+        self.config = config or Config()
+        self.embedder = embedder or defaults.embedder()
+        self.extractor = extractor or defaults.extractor(self.config)
+        self._writer, self._tenant, self._clock, self._ids = writer, tenant, clock, ids
+        self._secret = ids().encode()
+        self._cache = IndexCache(self.config.cache_bytes)
+        self._store: Store = store or defaults.store(path or "")
+        try:
+            self._store.bind(self.embedder.basis, self.embedder.width)
+        except BaseException:
+            if store is None:
+                self._store.close()
+            raise
+
+    # From dialogue to cards
+
+    def learn(
+        self, messages: Iterable[Message], *, user_id: str, session_id: str = ""
+    ) -> LearnReport:
+        """Learn from a stretch of dialogue; the same turn teaches once, however often it comes.
+
+        Only user turns are learned from; the rest is context. Nothing is stored unless all of it is.
+
+        Args:
+            messages: Dicts with role and content, (role, text) pairs, turns, or LangChain messages,
+                oldest first. Windows may overlap.
+            user_id: The user, as authenticated by the host.
+            session_id: The conversation.
+
+        Returns:
+            The cards that were added or gained evidence, and how many turns were skipped.
+
+        Raises:
+            InputError: A message or an id cannot be used; nothing was stored.
+        """
+        user = self._user(user_id)
+        _check_session(session_id)
+        turns = to_turns(messages, max_chars=self.config.max_turn_chars)
+        keys = user_turn_keys(turns, session_id)
+        known = self._store.known(user, list(keys.values()))
+        fresh = {turn_id: key for turn_id, key in keys.items() if key not in known}
+        spoken = [turn for turn in turns if turn.id in fresh]
+        skipped = sum(turn.role == "user" for turn in turns) - len(fresh)
+        if not fresh:
+            return LearnReport(skipped=skipped)
+
+        preferences = grounded(
+            self.extractor.extract(Window(user_id, session_id, turns), list(fresh)),
+            {turn.id: turn for turn in spoken},
+            min_confidence=self.config.min_confidence,
+            max_chars=self.config.max_slot_chars,
+        )
+        vectors = self.embedder.embed([p.text for p in preferences])
+        recent = spoken[-_FOLLOWED:]
+        heard = self.embedder.embed([turn.text for turn in recent])
+
+        changes: list[Change] = []
+        taught: set[str] = set()
+        with self._store.write(user) as transaction:
+            for turn_id, key in fresh.items():
+                if transaction.knows(key):  # another process was quicker
+                    skipped += 1
+                    continue
+                taught.add(turn_id)
+                drafts = [
+                    (p, v)
+                    for p, v in zip(preferences, vectors, strict=True)
+                    if p.evidence[0].turn_id == turn_id
+                ]
+                changes += self._record(transaction, user, "learn", key, drafts, "said", session_id)
+            if taught:
+                news = heard[[turn.id in taught for turn in recent]]
+                self._follow(transaction, user, news, session_id)
+        last = {change.card.id: change.card for change in changes}
+        new = {change.card.id for change in changes if change.op == "add"}
+        return LearnReport(
+            added=tuple(card for i, card in last.items() if i in new),
+            updated=tuple(card for i, card in last.items() if i not in new),
+            skipped=skipped,
+            turns=sum(turn.role == "user" for turn in turns) - skipped,
+        )
+
+    # From a query to the prompt
+
+    def recall(
+        self,
+        query: str,
+        *,
+        user_id: str,
+        session_id: str = "",
+        limit: int | None = None,
+        min_score: float | None = None,
+    ) -> Recall:
+        """Find the rules that apply to a query; often there is none, and none is given.
+
+        Args:
+            query: What the user asks for now.
+            user_id: The user, as authenticated by the host.
+            session_id: The conversation.
+            limit: Conditional rules at most; the config's unless given.
+            min_score: Relevance that a conditional rule needs, in [0, 1]; the config's unless
+                given.
+
+        Returns:
+            The receipt: every candidate with its scores, what was chosen, and the rules.
+
+        Raises:
+            InputError: An id cannot be used, or a number is out of range.
+        """
+        user = self._user(user_id)
+        _check_session(session_id)
+        if limit is not None and limit < 0:
+            raise InputError(f"limit={limit!r} is below 0")
+        if min_score is not None and not 0 <= min_score <= 1:
+            raise InputError(f"min_score={min_score!r} is not in [0, 1]")
+        index = self._cache.get(user, self._store.revision(user), self._store.shelf)
+        candidates = self._candidates(user, index, query) if index.shelf.ids else ()
+        chosen = select(
+            candidates,
+            limit=self.config.limit if limit is None else limit,
+            max_global=self.config.max_global,
+            min_score=self.config.min_score if min_score is None else min_score,
+        )
+        cards = tuple(candidates[i].card for i in chosen)
+        return Recall(
+            self._ids(), user_id, session_id, query, candidates, chosen,
+            tuple(_rule(card) for card in cards), self.embedder.basis, self._clock(),
+        )  # fmt: skip
+
+    def render(
+        self,
+        recalled: Recall | Iterable[str],
+        *,
+        user_id: str | None = None,
+        max_tokens: int | None = None,
+    ) -> str:
+        """Give the exact block that the agent reads; empty when no rule applies.
+
+        Args:
+            recalled: A recall, or the ids of its cards: what may lie in a checkpoint, since ids say
+                nothing and a rule that was forgotten meanwhile does not come back from them.
+            user_id: The user, needed with ids: foreign ids find nothing.
+            max_tokens: Size of the block; the config's unless given.
+
+        Raises:
+            InputError: Ids came without a user, or as one text.
+        """
+        if not isinstance(recalled, Recall):
+            recalled = self._recall_of(recalled, user_id)
+        budget = self.config.max_tokens if max_tokens is None else max_tokens
+        return self._writer(recalled, max_tokens=budget, nonce=self._nonce(recalled.rules))
+
+    # Cards by hand
+
+    def add(
+        self,
+        condition: str,
+        action: str,
+        *,
+        user_id: str,
+        polarity: Polarity = "do",
+        scope: ScopeKind | None = None,
+    ) -> Card:
+        """Store a rule as it is given, without any model's opinion.
+
+        Args:
+            condition: Completes "When ..."; empty for none.
+            action: An instruction that can stand alone.
+            user_id: The user, as authenticated by the host.
+            polarity: `avoid` when the action keeps away from something.
+            scope: `global` to inject it always; by default that is so when there is no condition.
+
+        Returns:
+            The new card, or the card that said the same already.
+
+        Raises:
+            InputError: The action is empty, a slot is too long, or a choice is unknown.
+        """
+        user = self._user(user_id)
+        given = Scope(scope or "conditional")
+        preference = self._checked(Preference(condition, action, polarity, scope=given))
+        if scope is None and not preference.condition:
+            preference = replace(preference, scope=Scope("global"))
+        drafts = [(preference, self.embedder.embed([preference.text])[0])]
+        with self._store.write(user) as transaction:
+            key = f"add:{self._ids()}"
+            (change,) = self._record(transaction, user, "add", key, drafts, "added", "")
+            self._follow(transaction, user)
+        return change.card
+
+    def edit(
+        self,
+        card_id: str,
+        *,
+        user_id: str,
+        condition: str | None = None,
+        action: str | None = None,
+        polarity: Polarity | None = None,
+        scope: ScopeKind | None = None,
+        status: Literal["active", "quarantined"] | None = None,
+    ) -> Card:
+        """Change a card; its id stays, and `history` keeps what it said before.
+
+        `status="active"` confirms a quarantined card: call it for the user, never for the model. A
+        card that comes to claim authority is quarantined unless it is confirmed in the same call.
+
+        Raises:
+            NotFoundError: The user has no such card.
+            InputError: The result is no rule, or says the same as another card.
+        """
+        user = self._user(user_id)
+        given: dict[str, Any] = {"condition": condition, "action": action, "polarity": polarity}
+        given = {name: value for name, value in given.items() if value is not None}
+        while True:  # again when another call changed the card meanwhile
+            old = self._found(user, card_id)
+            if scope is not None:
+                given["scope"] = replace(old.preference.scope, kind=scope)
+            card = self._edited(old, given, status)
+            vector = self.embedder.embed([card.text])[0]
+            with self._store.write(user) as transaction:
+                if transaction.card(old.id) == old:
+                    change = Change("edit", card)
+                    event = Event(f"edit:{self._ids()}", "edit", (change,), card.recorded_at)
+                    transaction.record(event, {card.id: vector})
+                    self._follow(transaction, user)
+                    return card
+
+    def forget(self, card_id: str, *, user_id: str) -> None:
+        """Remove a card for good: its text, vector, evidence, and its traces in the log.
+
+        A turn that taught it is not learned again; saying it in a new turn is. The short-term vector,
+        which may hold that turn, starts anew.
+
+        Raises:
+            NotFoundError: The user has no such card.
+        """
+        user = self._user(user_id)
+        self._found(user, card_id)
+        with self._store.write(user) as transaction:
+            if not transaction.forget(card_id):
+                raise NotFoundError(f"user {user_id!r} has no card {card_id!r}")
+            transaction.record(Event(f"forget:{self._ids()}", "forget", (), self._clock()), {})
+            state = transaction.state()
+            if state is not None:
+                transaction.save_state(replace(state, short=np.zeros_like(state.short)))
+            self._follow(transaction, user)
+        self._cache.drop(user)
+
+    def forget_user(self, *, user_id: str) -> Erasure:
+        """Remove everything held about a user, and report what was removed."""
+        user = self._user(user_id)
+        receipt = self._store.forget_user(user)
+        self._cache.drop(user)
+        return receipt
+
+    # Looking
+
+    def list(self, *, user_id: str, status: Status | None = None) -> tuple[Card, ...]:
+        """List a user's cards, oldest first; only those of `status` if given."""
+        return self._store.cards(self._user(user_id), status=status)
+
+    def get(self, card_id: str, *, user_id: str) -> Card:
+        """Give one card.
+
+        Raises:
+            NotFoundError: The user has no such card.
+        """
+        return self._found(self._user(user_id), card_id)
+
+    def history(self, card_id: str, *, user_id: str) -> tuple[Event, ...]:
+        """Give what happened to a card, oldest first, each event with the card as it left it.
+
+        Raises:
+            NotFoundError: The user has no such card.
+        """
+        user = self._user(user_id)
+        self._found(user, card_id)
+        return self._store.events(user, card_id=card_id)
+
+    def get_user(self, user_id: str) -> UserState:
+        """Give the user's vectors, with the basis that they live in; zeros for a new user."""
+        found = self._store.state(self._user(user_id))
+        return found or new_state(user_id, basis=self.embedder.basis, width=self.embedder.width)
+
+    # Taking data along
+
+    def export(self, *, user_id: str) -> dict[str, Any]:
+        """Give everything held about a user as plain JSON data, versioned."""
+        user = self._user(user_id)
+        events = self._store.events(user)
+        held = Export.of(
+            user_id, cards=fold(events).values(), events=events,
+            state=self._store.state(user), at=self._clock(),
+        )  # fmt: skip
+        return held.model_dump(mode="json")
+
+    def load(self, data: Mapping[str, Any], *, user_id: str) -> LearnReport:
+        """Take in an export, for this user or another one; loading it twice changes nothing.
+
+        Vectors are made anew, so the export may come from a store with another embedder. A rule that
+        the user has already gains the evidence; one that claims authority waits for confirmation
+        again. What the user forgot since stays forgotten.
+
+        Returns:
+            The cards that were added or gained evidence.
+
+        Raises:
+            InputError: The data is no export; the message names the field. Nothing was stored.
+        """
+        user = self._user(user_id)
+        held = Export.read(data)
+        state = self._loadable_state(held, user_id)
+        log = tuple(self._admitted(event) for event in held.log(user_id))
+        cards = fold(log)
+        vectors = dict(
+            zip(cards, self.embedder.embed([c.text for c in cards.values()]), strict=True)
+        )
+        with self._store.write(user) as transaction:
+            news = {e.key: e for e in log if not transaction.knows(e.key)}.values()
+            if not news:
+                return LearnReport()
+            told = {c.card.id for event in news for c in event.changes}
+            fresh = {i: cards[i] for i in cards if i in told and transaction.card(i) is None}
+            taken = _taken(transaction, news, fresh)
+            said = [c for i, c in fresh.items() if i in taken and _taken_now(transaction, c)]
+            for event in news:
+                mine = (c for c in event.changes if c.card.id in fresh and c.card.id not in taken)
+                transaction.record(replace(event, changes=tuple(mine)), vectors)
+            late = tuple(Change("add", c) for i, c in fresh.items() if i in taken and c not in said)
+            if late:
+                key = f"load:{self._ids()}"
+                transaction.record(Event(key, "load", late, self._clock()), vectors)
+            merged: tuple[Change, ...] = ()
+            if said:
+                key, drafts = f"load:{self._ids()}", [(c.preference, vectors[c.id]) for c in said]
+                merged = self._record(transaction, user, "load", key, drafts, "imported", "")
+            if state is not None and transaction.state() is None:
+                transaction.save_state(replace(state, long=read_out(transaction.shelf())))
+            else:
+                self._follow(transaction, user)
+        return LearnReport(
+            added=tuple(c for c in fresh.values() if c not in said),
+            updated=tuple(change.card for change in merged),
+        )
+
+    # Life cycle
+
+    def close(self) -> None:
+        """Release the store; closing twice is fine."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        """Use the memory as a context."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    # Steps of the verbs
+
+    def _user(self, user_id: str) -> UserKey:
+        return UserKey(user_id, self._tenant)
+
+    def _found(self, user: UserKey, card_id: str) -> Card:
+        card = self._store.card(user, clean(card_id))
+        if card is None:
+            raise NotFoundError(f"user {user.user_id!r} has no card {card_id!r}")
+        return card
+
+    def _checked(self, preference: Preference) -> Preference:
+        """Clean the slots of a rule that came by hand, and refuse what is none."""
+        for name, value, known in (
+            ("polarity", preference.polarity, get_args(Polarity)),
+            ("scope", preference.scope.kind, get_args(ScopeKind)),
+        ):
+            if value not in known:
+                raise InputError(f"{name}={value!r} is none of {', '.join(known)}")
+        longest = self.config.max_slot_chars
+        slots = {"condition": preference.condition, "action": preference.action}
+        for name, text in slots.items():
+            found = slot(text, longest=longest)
+            if found is None:
+                raise InputError(f"the {name} is longer than {longest} characters; shorten it")
+            slots[name] = found
+        if not slots["action"]:
+            raise InputError("the action is empty; say what to do, as in 'use type hints'")
+        return replace(preference, **slots)
+
+    def _edited(self, old: Card, given: Mapping[str, Any], status: str | None) -> Card:
+        """Give a card as an edit leaves it."""
+        preference = self._checked(replace(old.preference, **given))
+        after = old.status
+        if status is not None:
+            if status not in ("active", "quarantined"):
+                raise InputError(f"status={status!r} is neither 'active' nor 'quarantined'")
+            after = status
+        elif after == "active" and preference.text != old.text and claims_authority(preference):
+            after = "quarantined"
+        return replace(
+            old,
+            preference=preference,
+            status=after,
+            source="edited" if given else old.source,
+            recorded_at=self._clock(),
+        )
+
+    def _admitted(self, event: Event) -> Event:
+        """Check the rules of an imported event; what must not come in as active is quarantined."""
+        changes: list[Change] = []
+        for change in event.changes:
+            card = replace(change.card, preference=self._checked(change.card.preference))
+            if card.status == "active" and claims_authority(card.preference):
+                card = replace(card, status="quarantined")
+            changes.append(replace(change, card=card))
+        return replace(event, changes=tuple(changes))
+
+    def _loadable_state(self, held: Export, user_id: str) -> UserState | None:
+        """Give the vectors of an export if they live in this memory's space."""
+        if held.state is None or held.state.basis != self.embedder.basis:
+            return None
+        state, width = held.state.state(user_id), self.embedder.width
+        for name, vector in (("long", state.long), ("short", state.short)):
+            if vector.size != width or not np.isfinite(vector).all():
+                raise InputError(f"not a prefmem export: state.{name}: not {width} finite numbers")
+        return state
+
+    def _record(
+        self,
+        transaction: Transaction,
+        user: UserKey,
+        kind: EventKind,
+        key: str,
+        drafts: Sequence[tuple[Preference, Vector]],
+        source: Source,
+        session_id: str,
+    ) -> tuple[Change, ...]:
+        """Reconcile preferences with the cards that are there now, and log them as one event."""
+        changes: dict[bytes, Change] = {}
+        vectors: dict[str, Vector] = {}
+        now = self._clock()
+        for preference, vector in drafts:
+            same = rule_hash(preference)
+            before = changes.get(same)
+            status: Status = "quarantined" if claims_authority(preference) else "active"
+            change = reconcile(
+                preference,
+                before.card if before else transaction.twin(preference),
+                user=user, card_id=self._ids(), status=status, source=source,
+                session_id=session_id, now=now,
+            )  # fmt: skip
+            changes[same] = replace(change, op=before.op) if before else change
+            vectors.setdefault(change.card.id, vector)  # of the text that the card keeps
+        event = Event(key, kind, tuple(changes.values()), now)
+        transaction.record(event, vectors)
+        return event.changes
+
+    def _follow(
+        self,
+        transaction: Transaction,
+        user: UserKey,
+        heard: Matrix | None = None,
+        session_id: str | None = None,
+    ) -> None:
+        """Bring the user's vectors up to the cards and to the turns that were heard."""
+        basis, width = self.embedder.basis, self.embedder.width
+        state = transaction.state() or new_state(user.user_id, basis=basis, width=width)
+        turns = np.zeros((0, width), dtype=np.float32) if heard is None else heard
+        session = state.session_id if session_id is None else session_id
+        transaction.save_state(
+            follow(
+                state, turns, long=read_out(transaction.shelf()), session_id=session,
+                basis=basis, rate=self.config.session_rate,
+            )
+        )  # fmt: skip
+
+    def _candidates(self, user: UserKey, index: UserIndex, query: str) -> tuple[Candidate, ...]:
+        """Score the nearest cards and the global ones, best first."""
+        text = clean(query)
+        vector = (
+            self.embedder.embed([text])[0]
+            if text.strip()
+            else np.zeros(self.embedder.width, dtype=np.float32)
+        )
+        positions, cosines = nearest(index, vector, k=self.config.candidates)
+        relevance = self.embedder.relevance(cosines) if vector.any() else np.zeros_like(cosines)
+        shelf = index.shelf
+        ids = [shelf.ids[i] for i in positions]
+        cards = {c.id: c for c in self._store.cards(user, ids=ids, status="active")}
+        scored = [
+            Candidate(cards[shelf.ids[i]], shelf.matrix[i], float(c), float(r))
+            for i, c, r in zip(positions, cosines, relevance, strict=True)
+            if shelf.ids[i] in cards  # forgotten or put aside a moment ago
+        ]
+        return tuple(sorted(scored, key=lambda c: (-c.relevance, -c.dense, c.card.id)))
+
+    def _recall_of(self, card_ids: Iterable[str], user_id: str | None) -> Recall:
+        """Make a recall of the user's active cards with these ids, in the order given."""
+        if user_id is None:
+            raise InputError("render needs user_id with card ids: ids alone prove nothing")
+        if isinstance(card_ids, str):
+            raise InputError(f"render takes a recall or several ids; pass [{card_ids!r}]")
+        wanted = tuple(dict.fromkeys(clean(i) for i in card_ids))
+        found = {
+            c.id: c for c in self._store.cards(self._user(user_id), ids=wanted, status="active")
+        }
+        rules = tuple(_rule(found[i]) for i in wanted if i in found)
+        return Recall(
+            self._ids(), user_id, "", "", (), (), rules, self.embedder.basis, self._clock()
+        )
+
+    def _nonce(self, rules: Sequence[Rule]) -> str:
+        """Name a block so that no rule can know it, yet the same rules keep a prompt cache warm."""
+        said = "\x1f".join(rule.text for rule in rules).encode()
+        return blake2b(said, key=self._secret, digest_size=8).hexdigest()
+
+    alearn = twin(learn)
+    arecall = twin(recall)
+    arender = twin(render)
+    aadd = twin(add)
+    aedit = twin(edit)
+    aforget = twin(forget)
+    aforget_user = twin(forget_user)
+    alist = twin(list)
+    aget = twin(get)
+    ahistory = twin(history)
+    aget_user = twin(get_user)
+    aexport = twin(export)
+    aload = twin(load)
+    aclose = twin(close)
+
+
+def _rule(card: Card) -> Rule:
+    return Rule(card.text, "card", (card.id,), card.recorded_at)
+
+
+def _check_session(session_id: str) -> None:
+    """Refuse what cannot name a conversation."""
+    fits = isinstance(session_id, str) and clean(session_id) == session_id  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may pass anything
+    if not fits or len(session_id.encode()) > MAX_ID_BYTES:
+        raise InputError(
+            f"session_id={session_id!r:.80}: text of at most {MAX_ID_BYTES} bytes without NUL or "
+            "lone surrogates is needed; pass a hash of a longer one"
+        )
+
+
+def _taken_now(transaction: Transaction, card: Card) -> bool:
+    """Whether a live card would say the same as another card of the user."""
+    return card.status in LIVE and transaction.twin(card.preference) is not None
+
+
+def _taken(
+    transaction: Transaction, news: Iterable[Event], fresh: Mapping[str, Card]
+) -> frozenset[str]:
+    """Name the new cards that say, or once said, the same as another card of the user."""
+    return frozenset(
+        change.card.id
+        for event in news
+        for change in event.changes
+        if change.card.id in fresh and _taken_now(transaction, change.card)
+    )

@@ -1,0 +1,160 @@
+"""The seams: what each exchangeable part must offer. `prefmem.testing` checks implementations."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol, runtime_checkable
+
+from prefmem.types import (
+    Card,
+    Erasure,
+    Event,
+    Matrix,
+    Preference,
+    Recall,
+    Shelf,
+    Status,
+    UserKey,
+    UserState,
+    Vector,
+    Window,
+)
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """Finds the standing preferences in a window."""
+
+    def extract(self, window: Window, turn_ids: Sequence[str]) -> tuple[Preference, ...]:
+        """Extract what the user said in the named turns; the other turns are context.
+
+        Every preference carries at least one verbatim quote of a named user turn.
+        """
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns text into unit vectors, the same vector for a text whatever is embedded with it."""
+
+    @property
+    def basis(self) -> str:
+        """Name of the vector space: model and version. Vectors of two bases never meet."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Width e of a vector."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """Embed n texts: unit rows, (n, e), float32."""
+        ...
+
+    def relevance(self, cosines: Vector) -> Vector:
+        """Map cosines of query and rule, (k,), to probabilities that it applies, in [0, 1]."""
+        ...
+
+
+class Writer(Protocol):
+    """Renders the rules of a recall as the block that the agent reads."""
+
+    def __call__(self, recall: Recall, *, max_tokens: int, nonce: str) -> str:
+        """Render within `max_tokens`; an empty string when there is nothing to say."""
+        ...
+
+
+class Transaction(Protocol):
+    """One all-or-nothing change of one user's data. Nothing slow belongs inside."""
+
+    def knows(self, key: str) -> bool:
+        """Whether an event with this idempotency key was recorded before."""
+        ...
+
+    def card(self, card_id: str) -> Card | None:
+        """Read a card."""
+        ...
+
+    def twin(self, preference: Preference) -> Card | None:
+        """Find the live card that says the same, letter case and spacing aside."""
+        ...
+
+    def record(self, event: Event, vectors: Mapping[str, Vector]) -> None:
+        """Append the event and write its cards; `vectors` by card id for every card written."""
+        ...
+
+    def state(self) -> UserState | None:
+        """Read the user's state; None before the first."""
+        ...
+
+    def save_state(self, state: UserState) -> None:
+        """Replace the user's state."""
+        ...
+
+    def shelf(self) -> Shelf:
+        """Read the active cards' vectors as they are now."""
+        ...
+
+    def forget(self, card_id: str) -> bool:
+        """Remove a card from the cards and from every event; False when there is none."""
+        ...
+
+
+class Store(Protocol):
+    """Keeps cards, events and states. Every method takes the user first."""
+
+    def bind(self, basis: str, width: int) -> None:
+        """Tie the store to one vector space, or check that it is tied to this one.
+
+        Raises:
+            BasisMismatchError: The store holds vectors of another basis or width.
+        """
+        ...
+
+    def revision(self, user: UserKey) -> int:
+        """Number that changes whenever the user's cards do; 0 for an unknown user."""
+        ...
+
+    def shelf(self, user: UserKey) -> Shelf:
+        """Read the active cards' vectors, ordered by card id."""
+        ...
+
+    def card(self, user: UserKey, card_id: str) -> Card | None:
+        """Read one card."""
+        ...
+
+    def cards(
+        self, user: UserKey, *, ids: Iterable[str] | None = None, status: Status | None = None
+    ) -> tuple[Card, ...]:
+        """Read cards, oldest first; only those in `ids`, only those of `status`."""
+        ...
+
+    def known(self, user: UserKey, keys: Sequence[str]) -> frozenset[str]:
+        """Say which of these idempotency keys were recorded before.
+
+        A key `words:` counts as recorded with every `words:x`, and `words:x` with `words:`.
+        """
+        ...
+
+    def events(self, user: UserKey, *, card_id: str | None = None) -> tuple[Event, ...]:
+        """Read the log in order; with `card_id` only the changes of that card."""
+        ...
+
+    def state(self, user: UserKey) -> UserState | None:
+        """Read the user's state; None before the first."""
+        ...
+
+    def write(self, user: UserKey) -> AbstractContextManager[Transaction]:
+        """Open a transaction; an exception inside undoes all of it."""
+        ...
+
+    def forget_user(self, user: UserKey) -> Erasure:
+        """Remove everything held about a user, and the freed bytes with it."""
+        ...
+
+    def users(self, tenant: str = "") -> tuple[str, ...]:
+        """List the tenant's user ids."""
+        ...
+
+    def close(self) -> None:
+        """Release the store; what was acknowledged is on disk."""
+        ...

@@ -1,0 +1,1 @@
+"""Where cards, events and states are kept."""

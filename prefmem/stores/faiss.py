@@ -1,0 +1,105 @@
+"""The FAISS index of a user.
+
+It is a picture of the store in memory, thrown away as soon as the store has moved on.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from prefmem.types import Matrix, Shelf, UserKey, Vector
+
+_CARD_BYTES = 120  # a card's id and Python's share of it
+_ENTRY_BYTES = 2_000  # an index without cards
+
+
+class _Flat(Protocol):
+    """What is used of a FAISS index, which ships no types."""
+
+    def add(self, rows: Matrix) -> None: ...
+
+    def search(self, rows: Matrix, k: int) -> tuple[Matrix, npt.NDArray[np.int64]]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UserIndex:
+    """An exact inner-product index over one user's active cards; never changed once built."""
+
+    shelf: Shelf
+    faiss_index: _Flat
+
+    @classmethod
+    def build(cls, shelf: Shelf) -> "UserIndex":
+        """Index a shelf."""
+        index: _Flat = cast(Any, faiss).IndexFlatIP(shelf.matrix.shape[1])
+        index.add(shelf.matrix)
+        return cls(shelf, index)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory held: the vectors twice (shelf and index), the ids, and the index itself."""
+        cards = 2 * self.shelf.matrix.nbytes + _CARD_BYTES * len(self.shelf.ids)
+        return _ENTRY_BYTES + cards
+
+    def search(self, query: Vector, k: int) -> tuple[npt.NDArray[np.int64], Vector]:
+        """Find the k cards nearest to a unit vector, (e,): positions and cosines, best first.
+
+        Cards of equal cosine come in the order of their ids.
+        """
+        k = min(k, len(self.shelf.ids))
+        if k == 0:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+        cosines, positions = self.faiss_index.search(query[None, :], k)
+        order = np.lexsort((positions[0], -cosines[0]))
+        return positions[0][order], cosines[0][order]
+
+
+class IndexCache:
+    """Keeps the indexes of recent users, as many as fit.
+
+    An index serves as long as the user's revision is the one it was built from. It is replaced,
+    never changed, so readers need no lock.
+
+    Args:
+        max_bytes: Memory for all indexes; the least recently used go first.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        """Start empty."""
+        self._max_bytes = max_bytes
+        self._entries: OrderedDict[UserKey, UserIndex] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, user: UserKey, revision: int, load: Callable[[UserKey], Shelf]) -> UserIndex:
+        """Give the user's index at `revision` or newer, built from `load(user)` if need be."""
+        with self._lock:
+            entry = self._entries.get(user)
+            if entry is not None and entry.shelf.revision == revision:
+                self._entries.move_to_end(user)
+                return entry
+        entry = UserIndex.build(load(user))
+        with self._lock:
+            self._discard(user)
+            if entry.size_bytes <= self._max_bytes:
+                self._entries[user] = entry
+                self._bytes += entry.size_bytes
+            while self._bytes > self._max_bytes:
+                self._discard(next(iter(self._entries)))
+        return entry
+
+    def drop(self, user: UserKey) -> None:
+        """Forget a user's index."""
+        with self._lock:
+            self._discard(user)
+
+    def _discard(self, user: UserKey) -> None:
+        entry = self._entries.pop(user, None)
+        if entry is not None:
+            self._bytes -= entry.size_bytes

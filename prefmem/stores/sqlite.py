@@ -1,0 +1,460 @@
+"""The embedded store: one SQLite file that is the truth about every user.
+
+Acknowledged means on disk: write-ahead log, `synchronous=FULL`. Deleted bytes are overwritten
+(`secure_delete`). A write takes the lock at its start (`BEGIN IMMEDIATE`), so two processes on one
+file wait for each other instead of failing halfway.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from prefmem.errors import (
+    BasisMismatchError,
+    InputError,
+    StoreError,
+    StoreUnavailableError,
+    StoreVersionError,
+)
+from prefmem.ids import rule_hash
+from prefmem.stores import codec
+from prefmem.stores.migrations import MIGRATIONS
+from prefmem.types import (
+    Card,
+    Change,
+    Erasure,
+    Event,
+    EventKind,
+    Preference,
+    Shelf,
+    Status,
+    UserKey,
+    UserState,
+    Vector,
+)
+
+APPLICATION_ID = 0x7072656D  # "prem"
+_WAIT_MS = 15_000
+_IN_A_QUERY = 500
+_LIVE = "status in ('active', 'quarantined')"
+
+
+class SQLiteStore:
+    """Keeps cards, events and states of many users in one file.
+
+    Safe to use from several threads and, on a local disk, from several processes.
+
+    Args:
+        path: The file; it is made if missing. `":memory:"` keeps everything in memory.
+
+    Raises:
+        StoreVersionError: A newer prefmem wrote the file, or it is not ours.
+        StoreUnavailableError: The file cannot be opened or is damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Open the file and bring its schema up to date."""
+        self.path = str(path)
+        self._lock = threading.RLock()
+        self._width = 0
+        with self._explained("open"):
+            self._db = sqlite3.connect(
+                self.path, timeout=_WAIT_MS / 1000, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def bind(self, basis: str, width: int) -> None:
+        """Tie the store to one vector space, or check that it is tied to this one."""
+        with self._lock, self._explained("read"):
+            bound = self._meta()
+            if "basis" not in bound:
+                with self._begin():
+                    self._db.executemany(
+                        "insert or ignore into meta values (?, ?)",
+                        [("basis", basis), ("width", str(width))],
+                    )
+                bound = self._meta()
+        if (bound["basis"], bound["width"]) != (basis, str(width)):
+            raise BasisMismatchError(
+                f"{self.path} holds vectors of {bound['basis']!r} (width {bound['width']}), this "
+                f"memory embeds with {basis!r} (width {width}); open it with the embedder it was "
+                "made with, or export its users and load them into a new store"
+            )
+        self._width = width
+
+    def revision(self, user: UserKey) -> int:
+        """Number that changes whenever the user's cards do; 0 for an unknown user."""
+        with self._lock, self._explained("read"):
+            row = self._db.execute(
+                "select rev from users where tenant = ? and ext_id = ?", (user.tenant, user.user_id)
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def shelf(self, user: UserKey) -> Shelf:
+        """Read the active cards' vectors, ordered by card id."""
+        with self._lock, self._explained("read"):
+            row = self._db.execute(
+                "select uid, rev from users where tenant = ? and ext_id = ?",
+                (user.tenant, user.user_id),
+            ).fetchone()
+            uid, revision = (int(row[0]), int(row[1])) if row else (-1, 0)
+            rows = self._db.execute(
+                "select card_id, scope, vec, confidence from cards "
+                "where uid = ? and status = 'active' order by card_id",
+                (uid,),
+            ).fetchall()
+        return Shelf(
+            revision,
+            tuple(r[0] for r in rows),
+            np.array([r[1] == "global" for r in rows], dtype=np.bool_),
+            np.array([r[3] for r in rows], dtype=np.float32),
+            codec.read_vectors([r[2] for r in rows], self._width),
+        )
+
+    def card(self, user: UserKey, card_id: str) -> Card | None:
+        """Read one card."""
+        found = self.cards(user, ids=(card_id,))
+        return found[0] if found else None
+
+    def cards(
+        self, user: UserKey, *, ids: Iterable[str] | None = None, status: Status | None = None
+    ) -> tuple[Card, ...]:
+        """Read cards, oldest first; only those in `ids`, only those of `status`."""
+        rows: list[tuple[int, str, str]] = []
+        with self._lock, self._explained("read"):
+            uid = self._uid(user)
+            if ids is None:
+                rows = self._db.execute(
+                    "select created_seq, card_id, body from cards where uid = ? "
+                    "and (?2 is null or status = ?2)",
+                    (uid, status),
+                ).fetchall()
+            else:
+                wanted = list(dict.fromkeys(ids))
+                for start in range(0, len(wanted), _IN_A_QUERY):
+                    some = wanted[start : start + _IN_A_QUERY]
+                    marks = ",".join("?" * len(some))
+                    rows += self._db.execute(
+                        "select created_seq, card_id, body from cards where uid = ? "  # noqa: S608  # only question marks are put in
+                        f"and (? is null or status = ?) and card_id in ({marks})",
+                        (uid, status, status, *some),
+                    ).fetchall()
+        return tuple(codec.read_card(body, user.user_id) for _, _, body in sorted(rows))
+
+    def known(self, user: UserKey, keys: Sequence[str]) -> frozenset[str]:
+        """Say which of these idempotency keys were recorded before."""
+        with self._lock, self._explained("read"):
+            uid = self._uid(user)
+            return frozenset(key for key in keys if self._knows(uid, key))
+
+    def _knows(self, uid: int, key: str) -> bool:
+        """Look a key up; `words:` and `words:x` are one turn, told with and without the turn before."""
+        words, colon, before = key.partition(":")
+        if colon and not before:
+            found = self._db.execute(
+                "select 1 from events where uid = ? and key >= ? and key < ?",
+                (uid, f"{words}:", f"{words};"),
+            )
+        else:
+            found = self._db.execute(
+                "select 1 from events where uid = ? and key in (?, ?)", (uid, key, f"{words}:")
+            )
+        return found.fetchone() is not None
+
+    def events(self, user: UserKey, *, card_id: str | None = None) -> tuple[Event, ...]:
+        """Read the log in order; with `card_id` only the changes of that card."""
+        with self._lock, self._explained("read"):
+            rows: list[tuple[int, str, EventKind, str, str]] = self._db.execute(
+                "select seq, key, kind, body, at from events where uid = ? order by seq",
+                (self._uid(user),),
+            ).fetchall()
+        events: list[Event] = []
+        for seq, key, kind, body, at in rows:
+            changes = codec.read_changes(body, user.user_id)
+            if card_id is not None:
+                changes = tuple(c for c in changes if c.card.id == card_id)
+                if not changes:
+                    continue
+            events.append(Event(key, kind, changes, datetime.fromisoformat(at), seq))
+        return tuple(events)
+
+    def state(self, user: UserKey) -> UserState | None:
+        """Read the user's state; None before the first."""
+        with self._lock, self._explained("read"):
+            row = self._db.execute(
+                "select basis, session_id, steps, state from users "
+                "where tenant = ? and ext_id = ? and state is not null",
+                (user.tenant, user.user_id),
+            ).fetchone()
+        if row is None:
+            return None
+        long, short = codec.read_state(row[3])
+        return UserState(user.user_id, row[0], long, short, row[1], row[2])
+
+    @contextmanager
+    def write(self, user: UserKey) -> Generator["SQLiteTransaction", None, None]:
+        """Open a transaction; an exception inside undoes all of it."""
+        with self._lock, self._explained("write"), self._begin():
+            self._db.execute(
+                "insert or ignore into users (tenant, ext_id) values (?, ?)",
+                (user.tenant, user.user_id),
+            )
+            transaction = SQLiteTransaction(self, self._db, user, self._uid(user))
+            yield transaction
+        if transaction.forgot:
+            self.checkpoint()
+
+    def forget_user(self, user: UserKey) -> Erasure:
+        """Remove everything held about a user, and the freed bytes with it."""
+        with self._lock, self._explained("write"):
+            with self._begin():
+                uid = self._uid(user)
+                cards, events = (
+                    self._db.execute(f"delete from {table} where uid = ?", (uid,)).rowcount  # noqa: S608  # two fixed names
+                    for table in ("cards", "events")
+                )
+                self._db.execute("delete from users where uid = ?", (uid,))
+            return Erasure(cards, events, self.checkpoint())
+
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the file and empty it; False while someone reads."""
+        with self._lock, self._explained("write"):
+            busy = self._db.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
+        return not busy
+
+    def users(self, tenant: str = "") -> tuple[str, ...]:
+        """List the tenant's user ids."""
+        with self._lock, self._explained("read"):
+            rows = self._db.execute(
+                "select ext_id from users where tenant = ? order by ext_id", (tenant,)
+            ).fetchall()
+        return tuple(row[0] for row in rows)
+
+    def check(self) -> Mapping[str, str | int]:
+        """Report the store's health: schema, basis, counts, and SQLite's own integrity check."""
+        with self._lock, self._explained("read"):
+            counts = {
+                table: int(self._db.execute(f"select count(*) from {table}").fetchone()[0])  # noqa: S608  # three fixed names
+                for table in ("users", "cards", "events")
+            }
+            return {
+                "schema": int(self._db.execute("pragma user_version").fetchone()[0]),
+                "integrity": str(self._db.execute("pragma integrity_check").fetchone()[0]),
+                **self._meta(),
+                **counts,
+            }
+
+    def close(self) -> None:
+        """Empty the write-ahead log and close the file; closing twice is fine."""
+        with self._lock:
+            with suppress(StoreError):  # closed, or read-only: what was acknowledged is on disk
+                self.checkpoint()
+            self._db.close()
+
+    def _uid(self, user: UserKey) -> int:
+        row = self._db.execute(
+            "select uid from users where tenant = ? and ext_id = ?", (user.tenant, user.user_id)
+        ).fetchone()
+        return int(row[0]) if row else -1
+
+    def _meta(self) -> dict[str, str]:
+        return dict(self._db.execute("select key, value from meta").fetchall())
+
+    @contextmanager
+    def _begin(self) -> Generator[None, None, None]:
+        if self._db.in_transaction:
+            raise StoreError("a transaction is open already; finish it before the next")
+        self._db.execute("begin immediate")
+        try:
+            yield
+            self._db.execute("commit")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("rollback")
+            raise
+
+    def _prepare(self) -> None:
+        version = int(self._db.execute("pragma user_version").fetchone()[0])
+        ours = int(self._db.execute("pragma application_id").fetchone()[0])
+        tables = int(self._db.execute("select count(*) from sqlite_master").fetchone()[0])
+        if ours != APPLICATION_ID and (tables or ours):
+            raise StoreVersionError(
+                f"{self.path} is a database of another program; pass another path"
+            )
+        if version > len(MIGRATIONS):
+            raise StoreVersionError(
+                f"{self.path} has schema {version}, this prefmem knows up to {len(MIGRATIONS)}: "
+                "a newer prefmem wrote it; upgrade this one"
+            )
+        if version < len(MIGRATIONS):
+            self._migrate()
+        self._db.execute(f"pragma busy_timeout = {_WAIT_MS}")
+        if self.path != ":memory:":
+            self._db.execute("pragma journal_mode = wal")
+        for setting in ("synchronous = full", "secure_delete = on", "foreign_keys = on"):
+            self._db.execute(f"pragma {setting}")
+
+    def _migrate(self) -> None:
+        """Run the missing steps, each in a transaction of its own that re-reads the version."""
+        self._db.execute(f"pragma application_id = {APPLICATION_ID}")
+        for number, step in enumerate(MIGRATIONS, start=1):
+            with self._begin():
+                if int(self._db.execute("pragma user_version").fetchone()[0]) >= number:
+                    continue
+                for statement in step.split(";\n"):
+                    if statement.strip():
+                        self._db.execute(statement)
+                self._db.execute(f"pragma user_version = {number}")
+
+    @contextmanager
+    def _explained(self, doing: str) -> Generator[None, None, None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            text = str(error).lower()
+            if "closed" in text:
+                raise StoreError(f"{self.path} is closed; open a new memory") from error
+            if "readonly" in text or "unable to open" in text:
+                help_ = "check that the folder exists and can be written"
+            elif "full" in text or "disk i/o" in text:
+                help_ = "free disk space; what was acknowledged is safe"
+            elif "locked" in text or "busy" in text:
+                help_ = "another process has held it for too long; try again"
+            elif "malformed" in text or "not a database" in text:
+                help_ = "the file is damaged; restore a backup"
+            else:
+                help_ = "nothing of this call was stored"
+            raise StoreUnavailableError(f"cannot {doing} {self.path}: {error}; {help_}") from error
+
+
+class SQLiteTransaction:
+    """One open transaction of one user; made by `SQLiteStore.write`."""
+
+    def __init__(self, store: SQLiteStore, db: sqlite3.Connection, user: UserKey, uid: int) -> None:
+        """Work on the store's connection, which holds the lock."""
+        self._store, self._db, self._user, self._uid = store, db, user, uid
+        self.forgot = False
+
+    def knows(self, key: str) -> bool:
+        """Whether an event with this idempotency key was recorded before."""
+        return bool(self._store.known(self._user, (key,)))
+
+    def card(self, card_id: str) -> Card | None:
+        """Read a card."""
+        return self._store.card(self._user, card_id)
+
+    def twin(self, preference: Preference) -> Card | None:
+        """Find the live card that says the same, letter case and spacing aside."""
+        row = self._db.execute(
+            f"select body from cards where uid = ? and rule_hash = ? and {_LIVE}",  # noqa: S608  # a fixed text
+            (self._uid, rule_hash(preference)),
+        ).fetchone()
+        return codec.read_card(row[0], self._user.user_id) if row else None
+
+    def record(self, event: Event, vectors: Mapping[str, Vector]) -> None:
+        """Append the event and write its cards; a merge leaves a card's vector, as its text."""
+        seq = self._next_seq()
+        if event.changes:
+            self._touch()
+        self._db.execute(
+            "insert into events (uid, seq, key, kind, body, at) values (?, ?, ?, ?, ?, ?)",
+            (
+                self._uid,
+                seq,
+                event.key,
+                event.kind,
+                codec.write_changes(event.changes),
+                codec.stamp(event.at),
+            ),
+        )
+        for change in event.changes:
+            self._put(change, vectors[change.card.id], seq)
+
+    def state(self) -> UserState | None:
+        """Read the user's state; None before the first."""
+        return self._store.state(self._user)
+
+    def save_state(self, state: UserState) -> None:
+        """Replace the user's state."""
+        self._db.execute(
+            "update users set basis = ?, session_id = ?, steps = ?, state = ? where uid = ?",
+            (state.basis, state.session_id, state.steps, codec.write_state(state), self._uid),
+        )
+
+    def shelf(self) -> Shelf:
+        """Read the active cards' vectors as they are now."""
+        return self._store.shelf(self._user)
+
+    def forget(self, card_id: str) -> bool:
+        """Remove a card from the cards and from every event; False when there is none."""
+        gone = self._db.execute(
+            "delete from cards where uid = ? and card_id = ?", (self._uid, card_id)
+        ).rowcount
+        if not gone:
+            return False
+        rows = self._db.execute(
+            "select seq, body from events where uid = ? and instr(body, ?)",
+            (self._uid, codec.name_in_changes(card_id)),
+        ).fetchall()
+        self._db.executemany(
+            "update events set body = ? where uid = ? and seq = ?",
+            [(codec.without_card(body, card_id), self._uid, seq) for seq, body in rows],
+        )
+        self._touch()
+        self.forgot = True
+        return True
+
+    def _next_seq(self) -> int:
+        row = self._db.execute(
+            "update users set seq = seq + 1 where uid = ? returning seq", (self._uid,)
+        ).fetchone()
+        return int(row[0])
+
+    def _touch(self) -> None:
+        """Give the user a revision that no user of this file ever had.
+
+        A user who was erased and comes back must not meet an old revision: another process may still
+        hold its index.
+        """
+        revision = self._db.execute(
+            "update meta set value = value + 1 where key = 'revision' returning value"
+        ).fetchone()[0]
+        self._db.execute("update users set rev = ? where uid = ?", (int(revision), self._uid))
+
+    def _put(self, change: Change, vector: Vector, seq: int) -> None:
+        card = change.card
+        try:
+            self._db.execute(
+                "insert into cards (uid, card_id, rule_hash, scope, status, confidence, "
+                "created_seq, body, vec) values (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "on conflict (uid, card_id) do update set rule_hash = excluded.rule_hash, "
+                "scope = excluded.scope, status = excluded.status, "
+                "confidence = excluded.confidence, body = excluded.body, "
+                "vec = case when ? then vec else excluded.vec end",
+                (
+                    self._uid,
+                    card.id,
+                    rule_hash(card.preference),
+                    card.preference.scope.kind,
+                    card.status,
+                    card.preference.confidence,
+                    seq,
+                    codec.write_card(card),
+                    codec.write_vector(vector),
+                    change.op == "merge",
+                ),
+            )
+        except sqlite3.IntegrityError as error:
+            raise InputError(
+                f"another card of this user says the same as {card.id!r} would; "
+                "edit or forget that one"
+            ) from error

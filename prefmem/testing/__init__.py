@@ -1,0 +1,14 @@
+"""Deterministic fakes and contract checks, for prefmem's tests and for yours."""
+
+from prefmem.testing.contracts import check_embedder, check_extractor, check_store
+from prefmem.testing.fakes import Clock, Counter, HashEmbedder, PhraseExtractor
+
+__all__ = [
+    "Clock",
+    "Counter",
+    "HashEmbedder",
+    "PhraseExtractor",
+    "check_embedder",
+    "check_extractor",
+    "check_store",
+]

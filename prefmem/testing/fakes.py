@@ -1,0 +1,117 @@
+"""Small stand-ins without weights: same input, same output, in every process."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from prefmem.types import Evidence, Matrix, Polarity, Preference, Scope, Vector, Window
+
+_RULE = re.compile(
+    r"(?:when (?P<condition>[^,.]+), )?(?P<mark>always|never) (?P<action>[^.!?]+)", re.I
+)
+
+
+class HashEmbedder:
+    """Embeds a text as the sum of its words' random signs: shared words bring texts together.
+
+    Args:
+        width: Width of a vector.
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        """Choose the width."""
+        self._width = width
+
+    @property
+    def basis(self) -> str:
+        """Name of the space; depends on the width."""
+        return f"hash-{self._width}"
+
+    @property
+    def width(self) -> int:
+        """Width of a vector."""
+        return self._width
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """Embed n texts: unit rows, (n, e); a text without words gives a zero row."""
+        return np.stack([self._one(t) for t in texts]) if texts else self._none()
+
+    def relevance(self, cosines: Vector) -> Vector:
+        """Take a cosine for the probability, negative ones for 0."""
+        return np.clip(cosines, 0, 1).astype(np.float32)
+
+    def _none(self) -> Matrix:
+        return np.zeros((0, self._width), dtype=np.float32)
+
+    def _one(self, text: str) -> Vector:
+        total = np.zeros(self._width, dtype=np.float32)
+        for word in re.findall(r"\w+", text.lower()):
+            seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
+            total += np.random.default_rng(seed).choice([-1.0, 1.0], self._width)
+        return (total / max(float(np.linalg.norm(total)), 1e-12)).astype(np.float32)
+
+
+class PhraseExtractor:
+    """Finds "always X", "never X" and "when C, always X" in user turns, and nothing else.
+
+    Args:
+        confidence: Confidence of everything that is found, in [0, 1].
+    """
+
+    def __init__(self, confidence: float = 0.9) -> None:
+        """Choose the confidence."""
+        self._confidence = confidence
+
+    def extract(self, window: Window, turn_ids: Sequence[str]) -> tuple[Preference, ...]:
+        """Extract from the named user turns."""
+        found: list[Preference] = []
+        for turn in window.turns:
+            if turn.role != "user" or turn.id not in turn_ids:
+                continue
+            for match in _RULE.finditer(turn.text):
+                avoid = match["mark"].lower() == "never"
+                polarity: Polarity = "avoid" if avoid else "do"
+                action = f"never {match['action']}" if avoid else match["action"]
+                condition = match["condition"] or ""
+                found.append(
+                    Preference(
+                        condition,
+                        action.strip(),
+                        polarity,
+                        self._confidence,
+                        Scope("conditional" if condition else "global"),
+                        (Evidence(turn.id, match.group(0)),),
+                    )
+                )
+        return tuple(found)
+
+
+class Clock:
+    """Gives 1 January 2026, noon UTC, and a minute more at every call."""
+
+    def __init__(self) -> None:
+        """Start at noon."""
+        self.now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        """Give the time and move on."""
+        now = self.now
+        self.now += timedelta(minutes=1)
+        return now
+
+
+class Counter:
+    """Gives names in order: id0001, id0002, ..."""
+
+    def __init__(self, prefix: str = "id") -> None:
+        """Start at 1."""
+        self._prefix = prefix
+        self._count = 0
+
+    def __call__(self) -> str:
+        """Give the next name."""
+        self._count += 1
+        return f"{self._prefix}{self._count:04}"

@@ -1,0 +1,1 @@
+"""Training and export of the embedded models, on texts of our own."""

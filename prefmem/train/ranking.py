@@ -1,0 +1,77 @@
+"""Our own texts for ranking: topic families of rules, and queries that some of them apply to."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prefmem.types import Preference
+
+_QUERY = re.compile(r"^\?([\d ]*)(?:\|)? *(.+)$")
+
+
+@dataclass(slots=True)
+class Family:
+    """Rules of one topic, with queries.
+
+    Attributes:
+        name: The topic.
+        conditions: Ways to say when the rules apply.
+        rules: Rules as a card says them.
+        queries: A query and the positions of the rules that apply to it.
+        baits: Queries that look alike but to which no rule applies.
+    """
+
+    name: str
+    conditions: list[str] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
+    queries: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    baits: list[str] = field(default_factory=list)
+
+
+def load_families(folder: Path) -> tuple[Family, ...]:
+    """Read the families of every `*.txt`; README.md beside them describes the format."""
+    families: dict[str, Family] = {}
+    family = Family("")
+    for path in sorted(folder.glob("*.txt")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            mark, text = line[:1], line[1:].strip()
+            if line.startswith("=="):
+                name = line[2:].strip()
+                family = families.setdefault(name, Family(name))
+            elif mark == "@":
+                family.conditions += [c.strip() for c in text.split("|")]
+            elif mark == "+":
+                family.rules.append(text)
+            elif mark == ">":
+                condition = family.conditions[len(family.rules) % len(family.conditions)]
+                family.rules.append(Preference(condition, text).text)
+            elif mark == "!":
+                family.baits.append(text)
+            elif mark == "?":
+                found = _QUERY.match(line)
+                if found:
+                    picked = tuple(int(n) - 1 for n in found.group(1).split())
+                    family.queries.append((found.group(2).strip(), picked))
+    return tuple(
+        Family(f.name, f.conditions, f.rules, _resolved(f), f.baits) for f in families.values()
+    )
+
+
+def _resolved(family: Family) -> list[tuple[str, tuple[int, ...]]]:
+    every = tuple(range(len(family.rules)))
+    return [
+        (query, tuple(i for i in picked if i < len(every)) or every)
+        for query, picked in family.queries
+    ]
+
+
+def split(families: Sequence[Family]) -> tuple[tuple[Family, ...], tuple[Family, ...]]:
+    """Part the families by a hash of their names: seven in ten to fit on, the rest to test on."""
+    fit = tuple(f for f in families if _bucket(f.name) < 7)
+    return fit, tuple(f for f in families if _bucket(f.name) >= 7)
+
+
+def _bucket(name: str) -> int:
+    return hashlib.sha256(name.encode()).digest()[0] % 10

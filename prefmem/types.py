@@ -1,0 +1,347 @@
+"""The values that travel through prefmem. All are frozen; none knows a model, a store or a host."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from prefmem.errors import UserRequiredError
+
+Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
+Polarity: TypeAlias = Literal["do", "avoid"]
+ScopeKind: TypeAlias = Literal["global", "conditional"]
+Status: TypeAlias = Literal["active", "quarantined", "superseded", "expired"]
+Source: TypeAlias = Literal["said", "edited", "inferred", "distilled", "imported", "added"]
+RuleSource: TypeAlias = Literal["card", "lora"]
+EventKind: TypeAlias = Literal["learn", "add", "edit", "forget", "load"]
+Op: TypeAlias = Literal["add", "merge", "edit"]
+Vector: TypeAlias = npt.NDArray[np.float32]
+Matrix: TypeAlias = npt.NDArray[np.float32]
+
+MAX_ID_BYTES = 256
+LIVE: frozenset[Status] = frozenset({"active", "quarantined"})  # no two of these say the same
+# Words that open a condition by themselves: "For weeknight dinners, ..." needs no "When".
+_OPENERS = frozenset(
+    {
+        "after", "as", "at", "before", "by", "during", "every", "for", "from", "if", "in", "inside",
+        "on", "once", "outside", "since", "under", "unless", "until", "when", "whenever", "where",
+        "while", "with", "within", "without",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class UserKey:
+    """The checked name of a user: what every store method takes first.
+
+    Attributes:
+        user_id: The host's authenticated id: any text of 1 to 256 UTF-8 bytes without NUL.
+        tenant: Stands before the user in every key; empty where there is one tenant.
+
+    Raises:
+        UserRequiredError: The id is missing, blank, too long, or holds NUL or a lone surrogate.
+    """
+
+    user_id: str
+    tenant: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a key."""
+        if not isinstance(self.user_id, str) or not self.user_id.strip():  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may pass anything
+            raise UserRequiredError(
+                f"user_id={self.user_id!r}: a user id is needed, there is no default user; "
+                "pass the id that your host has authenticated"
+            )
+        for name, text in (("user_id", self.user_id), ("tenant", self.tenant)):
+            if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+                raise UserRequiredError(f"{name}={text!r} holds NUL or a lone surrogate")
+            if len(text.encode()) > MAX_ID_BYTES:
+                raise UserRequiredError(
+                    f"{name} has {len(text.encode())} bytes, at most {MAX_ID_BYTES} fit; "
+                    "pass a hash of it instead"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a dialogue.
+
+    Attributes:
+        id: Name of the turn within its window; evidence points to it.
+        role: Who spoke.
+        text: What was said.
+        at: When, in UTC; None where the host does not say.
+    """
+
+    id: str
+    role: Role
+    text: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of one user's dialogue, oldest turn first."""
+
+    user_id: str
+    session_id: str
+    turns: tuple[Turn, ...]
+
+    @property
+    def query(self) -> str:
+        """Text of the last user turn; empty when the user has not spoken."""
+        return next((t.text for t in reversed(self.turns) if t.role == "user"), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a preference was said: a verbatim quote from one user turn."""
+
+    turn_id: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a preference holds.
+
+    Attributes:
+        kind: `global` for every answer, `conditional` where its condition or topic comes up.
+        task: Kind of task it is bound to, if any.
+        audience: Person or channel it is bound to, if any.
+        language: BCP 47 tag it is bound to, if any.
+    """
+
+    kind: ScopeKind = "conditional"
+    task: str | None = None
+    audience: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """What an extractor says: under a condition, the user wants an action done or avoided.
+
+    Attributes:
+        condition: Completes "When ..."; empty when the user named none.
+        action: An instruction that can stand alone, its negation included.
+        polarity: `avoid` when the action keeps away from something.
+        confidence: Probability that the user would sign this rule, in [0, 1].
+        scope: Where it holds.
+        evidence: The user's own words.
+    """
+
+    condition: str
+    action: str
+    polarity: Polarity = "do"
+    confidence: float = 1.0
+    scope: Scope = field(default_factory=Scope)
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The rule as one sentence; this is what gets embedded."""
+        if not self.condition:
+            text = self.action
+        elif self.condition.split()[0].lower() in _OPENERS:
+            text = f"{self.condition}, {self.action}"
+        else:
+            text = f"When {self.condition}, {self.action}"
+        return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A stored preference.
+
+    Attributes:
+        id: Opaque name, unique within the user.
+        user_id: Whose card it is.
+        preference: The rule itself.
+        status: `active` cards are recalled; `quarantined` ones wait for the user's confirmation.
+        source: How it came to be known.
+        session_id: Conversation of its first evidence; empty when there was none.
+        valid_from: Since when it holds, UTC.
+        recorded_at: When it was last written, UTC.
+        valid_to: Until when it held; None while it holds.
+        superseded_by: Id of the card that took its place.
+    """
+
+    id: str
+    user_id: str
+    preference: Preference
+    status: Status
+    source: Source
+    session_id: str
+    valid_from: datetime
+    recorded_at: datetime
+    valid_to: datetime | None = None
+    superseded_by: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The rule as one sentence; this is what gets embedded."""
+        return self.preference.text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A card that might apply to a query.
+
+    Attributes:
+        card: The card.
+        embedding: Its unit vector, (e,).
+        dense: Cosine of query and card, in [-1, 1].
+        relevance: Calibrated probability that the rule applies to the query, in [0, 1].
+    """
+
+    card: Card
+    embedding: Vector
+    dense: float
+    relevance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line for the prompt.
+
+    Attributes:
+        text: The instruction.
+        source: `card`, or `lora` for a preference agent's rule.
+        card_ids: Cards that it rests on.
+        since: When the newest of them was said, UTC.
+    """
+
+    text: str
+    source: RuleSource
+    card_ids: tuple[str, ...]
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recall:
+    """What one query brought up: the receipt of an injection.
+
+    Attributes:
+        id: Opaque name.
+        user_id: Whose cards were asked.
+        session_id: Conversation the query belongs to.
+        query: The text that was asked for.
+        candidates: Everything considered, best first.
+        chosen: Positions in `candidates` of what is injected, in order.
+        rules: The lines for the prompt, one for each chosen candidate.
+        basis: Name of the embedder whose vectors were compared.
+        at: When, UTC.
+    """
+
+    id: str
+    user_id: str
+    session_id: str
+    query: str
+    candidates: tuple[Candidate, ...]
+    chosen: tuple[int, ...]
+    rules: tuple[Rule, ...]
+    basis: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UserState:
+    """What is known of a user beside the cards.
+
+    Attributes:
+        user_id: Whose state it is.
+        basis: Name of the embedder in whose space the vectors live.
+        long: Long-term vector, (d,): what this user's cards are about, weighted by confidence.
+        short: Short-term vector, (d,): what the current session is about.
+        session_id: The session that `short` belongs to.
+        steps: Number of updates so far; the optimistic lock on saving.
+    """
+
+    user_id: str
+    basis: str
+    long: Vector
+    short: Vector
+    session_id: str = ""
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LearnReport:
+    """What one call of `learn` did.
+
+    Attributes:
+        added: New cards.
+        updated: Cards that gained evidence.
+        skipped: User turns that were learned before, or that hold no text.
+        turns: User turns that were read now.
+    """
+
+    added: tuple[Card, ...] = ()
+    updated: tuple[Card, ...] = ()
+    skipped: int = 0
+    turns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One card as an event left it."""
+
+    op: Op
+    card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of a user's append-only log; the cards are a fold over these in `seq` order.
+
+    Attributes:
+        key: Idempotency key, unique within the user: the same key changes nothing a second time.
+        kind: What happened.
+        changes: The cards it wrote.
+        at: When, UTC; never used for ordering.
+        seq: Position in the log, from 1; 0 before it is recorded.
+    """
+
+    key: str
+    kind: EventKind
+    changes: tuple[Change, ...]
+    at: datetime
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shelf:
+    """The active cards of a user as vectors: what an index is built from.
+
+    Attributes:
+        revision: Revision of the user that this is a picture of.
+        ids: Card ids, (n,).
+        always: Whether card i is global, (n,).
+        confidence: Confidence of card i, (n,), in [0, 1].
+        matrix: Unit vectors, (n, e).
+    """
+
+    revision: int
+    ids: tuple[str, ...]
+    always: npt.NDArray[np.bool_]
+    confidence: Vector
+    matrix: Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Receipt of an erasure.
+
+    Attributes:
+        cards: Cards removed.
+        events: Log entries removed.
+        checkpointed: Whether the freed bytes have left the write-ahead log; False while
+            another connection is reading, then a later erasure or `close` clears them.
+    """
+
+    cards: int
+    events: int
+    checkpointed: bool
