@@ -3,7 +3,7 @@
 import hashlib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
@@ -49,7 +49,8 @@ def base_trunk() -> "torch.nn.Module":
     """Give the base encoder, in training mode, float32."""
     from transformers import AutoModel
 
-    trunk: torch.nn.Module = AutoModel.from_pretrained(
+    automodel: Any = AutoModel
+    trunk: torch.nn.Module = automodel.from_pretrained(
         base_folder(), attn_implementation="eager", local_files_only=True, use_safetensors=True
     )
     return trunk.train()

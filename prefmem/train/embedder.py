@@ -1,6 +1,6 @@
 """Exports the embedder from its base, and fits the map from cosine to relevance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,12 @@ from prefmem.protocols import Embedder
 from prefmem.train import base
 from prefmem.train.calibrate import Floats, calibration_error, platt
 from prefmem.train.export import data_hash, export, write_manifest
+from prefmem.train.progress import Progress, silent
 from prefmem.train.ranking import Family, load_families, split
 
 DATA = Path(__file__).resolve().parent / "data" / "ranking"
 OTHERS = 19  # rules of other topics drawn for each query
 APART = 0.6
-Progress = Callable[[str, int, int], None]
 
 
 class EmbedderNet(torch.nn.Module):
@@ -39,7 +39,7 @@ class EmbedderNet(torch.nn.Module):
         return torch.nn.functional.normalize(hidden.mean(dim=1), dim=-1)
 
 
-def build(out: Path, *, seed: int = 0, progress: Progress = lambda *_: None) -> dict[str, Any]:
+def build(out: Path, *, seed: int = 0, progress: Progress = silent) -> dict[str, Any]:
     """Export the embedder and calibrate it.
 
     Args:

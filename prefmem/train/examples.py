@@ -30,10 +30,10 @@ class Example:
 
     ids: list[int]
     kinds: list[int]
-    tags: list[int] = field(default_factory=list)
-    gate: list[int] = field(default_factory=list)
-    avoid: list[int] = field(default_factory=list)
-    everywhere: list[int] = field(default_factory=list)
+    tags: list[int] = field(default_factory=list[int])
+    gate: list[int] = field(default_factory=list[int])
+    avoid: list[int] = field(default_factory=list[int])
+    everywhere: list[int] = field(default_factory=list[int])
 
 
 def examples(windows: Iterable[WrittenWindow], tokenizer: Tokenizer) -> Iterator[Example]:

@@ -39,7 +39,7 @@ def export(
         outputs: Names of the outputs.
     """
     length = torch.export.Dim("seq", min=2, max=512)
-    program = torch.onnx.export(
+    program = torch.onnx.export(  # pyright: ignore[reportUnknownMemberType]  # partly untyped
         module.eval(),
         tuple(example),
         input_names=list(inputs),
@@ -54,9 +54,20 @@ def export(
     model = program.model_proto
     del model.graph.value_info[:]
     quantise_weights(model)
-    onnx.checker.check_model(model)
+    without_traces(model)
+    onnx.checker.check_model(model)  # pyright: ignore[reportUnknownMemberType]  # partly untyped
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(model.SerializeToString())
+
+
+def without_traces(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes of our source files, in place: the same weights, the same bytes."""
+    model.doc_string = ""
+    del model.metadata_props[:]
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
 
 
 def quantise_weights(model: onnx.ModelProto) -> None:

@@ -94,10 +94,12 @@ def _turns(scene: Scene, kind: str) -> list[RawTurn]:
     opened = turns[0][0] == "assistant"
     if rng.random() < (0.7 if opened else 0.3) or (kind == "feedback" and not opened):
         reply: list[RawTurn] = [] if opened else [("assistant", scene.fill("{reply}"))]
-        turns = [("user", scene.fill("{ask}")), *reply, *turns]
+        first: RawTurn = ("user", scene.fill("{ask}"))
+        turns[:0] = [first, *reply]
     if len(turns) < 4 and rng.random() < 0.16:
         answer = scene.fill(rng.choice(("{noted}", "{reply}", "{noted} {reply}")))
-        turns += [("assistant", answer), ("user", scene.fill("{ask}"))]
+        more: list[RawTurn] = [("assistant", answer), ("user", scene.fill("{ask}"))]
+        turns += more
     return turns
 
 

@@ -5,10 +5,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from prefmem.types import Preference
 
 _QUERY = re.compile(r"^\?([\d ]*)(?:\|)? *(.+)$")
+
+Asked: TypeAlias = tuple[str, tuple[int, ...]]  # a query and the positions of its rules
 
 
 @dataclass(slots=True)
@@ -24,10 +27,12 @@ class Family:
     """
 
     name: str
-    conditions: list[str] = field(default_factory=list)
-    rules: list[str] = field(default_factory=list)
-    queries: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
-    baits: list[str] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list[str])
+    rules: list[str] = field(default_factory=list[str])
+    queries: list[tuple[str, tuple[int, ...]]] = field(
+        default_factory=list[tuple[str, tuple[int, ...]]]
+    )
+    baits: list[str] = field(default_factory=list[str])
 
 
 def load_families(folder: Path) -> tuple[Family, ...]:
@@ -59,7 +64,7 @@ def load_families(folder: Path) -> tuple[Family, ...]:
     )
 
 
-def _resolved(family: Family) -> list[tuple[str, tuple[int, ...]]]:
+def _resolved(family: Family) -> list[Asked]:
     every = tuple(range(len(family.rules)))
     return [
         (query, tuple(i for i in picked if i < len(every)) or every)

@@ -117,10 +117,10 @@ class Scene:
     topic: Topic
     around: Topic
     audience: bool = False
-    actions: list[str] = field(default_factory=list)
-    conditions: list[str] = field(default_factory=list)
-    things: list[tuple[str, str]] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
+    actions: list[str] = field(default_factory=list[str])
+    conditions: list[str] = field(default_factory=list[str])
+    things: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    used: set[str] = field(default_factory=set[str])
     offered: str = ""
 
     def fill(self, text: str) -> str:

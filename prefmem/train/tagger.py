@@ -7,7 +7,7 @@ and weights on one machine.
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,11 @@ from prefmem.train.calibrate import Floats, calibration_error, platt
 from prefmem.train.examples import IGNORE, Example, examples, shuffled
 from prefmem.train.export import data_hash, export, write_manifest
 from prefmem.train.generate import generate
+from prefmem.train.progress import Progress, silent
 from prefmem.train.windows import Gold, WrittenWindow, load_split
 from prefmem.types import Preference, Turn, Window
 
 DATA = Path(__file__).resolve().parent / "data"
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class TaggerNet(torch.nn.Module):
 
 
 def train(
-    out: Path, *, seed: int = 0, quick: bool = False, progress: Progress = lambda *_: None
+    out: Path, *, seed: int = 0, quick: bool = False, progress: Progress = silent
 ) -> dict[str, Any]:
     """Train, export and calibrate the tagger.
 
@@ -99,10 +99,9 @@ def train(
         MissingExtraError: torch, transformers or the base weights are not installed.
     """
     recipe = QUICK if quick else Recipe()
-    folder = base.base_folder()
     tokenizer = base.base_tokenizer()
     random.seed(seed)
-    torch.manual_seed(seed)
+    torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]  # torch leaves it untyped
     written = load_split(DATA / "windows" / "train")[: 60 if quick else None]
     net = TaggerNet(base.base_trunk(), dropout=recipe.dropout)
     loss = fit(net, written, tokenizer, recipe=recipe, seed=seed, progress=progress)
@@ -128,9 +127,14 @@ def train(
             "generator": data_hash(DATA / "generator"),
         },
         "metrics": {"loss": round(loss, 4)},
-        "confidence": {"platt": [1.0, 0.0]},
         "files": ("tagger.onnx", TOKENIZER),
     }  # fmt: skip
+    return calibrated(out, manifest)
+
+
+def calibrated(out: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Fit the confidence map of the weights in `out`, and write their manifest."""
+    manifest["confidence"] = {"platt": [1.0, 0.0]}
     write_manifest(out / "tagger.json", manifest)
     scores, right = judged(out, load_split(DATA / "windows" / "dev"))
     slope, offset = platt(scores, right)
@@ -138,7 +142,6 @@ def train(
     manifest["confidence"] = {"platt": [slope, offset], "dev_spans": len(scores)}
     manifest["metrics"]["dev_calibration_error"] = round(error, 4)
     write_manifest(out / "tagger.json", manifest)
-    del folder
     return manifest
 
 
@@ -168,15 +171,16 @@ def fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: _rate(step, total, recipe.warmup)
     )
-    done, losses = 0, [0.0]
+    done = 0
+    losses: list[float] = []
     for batches in epochs:
-        losses = []
+        losses.clear()
         for batch in batches:
             loss = batch_loss(net, batch)
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimiser.step()
+            optimiser.step()  # pyright: ignore[reportUnknownMemberType]  # torch leaves it untyped
             schedule.step()
             losses.append(float(loss.detach()))
             done += 1
