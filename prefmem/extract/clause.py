@@ -1,82 +1,167 @@
-"""Whole phrases from tagged words: where one starts is sure, where it ends less so."""
+"""Whole phrases from tagged words: where one starts is mostly sure, where it ends less so."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from prefmem.extract.grammar import (
+    AGAINST,
+    BOUNDARY,
+    EXCLUSIVE,
+    FOR,
+    HABIT,
+    LINK,
+    LIST_GAP,
+    NOT_TO,
+    OBJECT_LEAD,
+    OPEN_END,
+    OWN_ORDER,
+    REASON,
+    RELATIVE,
+    SENTENCE_END,
+)
 from prefmem.models.tagger import TaggedSpan, TaggedTurn
 
-_BOUNDARY = re.compile(
-    r"""
-    [.,;:!?\n()—–] | \s-\s
-    | \s(?:because|since|but|so|although|though|while|whereas|unless|otherwise|which|when|whenever
-        |if|until|thanks|please|cheers|over|rather\ than|instead\ of)\b
-    | \s(?:and|or)\s+(?:\w+ly\s+)?(?:i|i'm|i'd|i've|we|it|it's|that|they|he|she|prefer|avoid|love
-        |like|enjoy|hate|dislike|favou?r|tend|try|always|never|don't|do\ not|no|not|only|would
-        |can't|cannot)\b
-    """,
-    re.I | re.X,
-)
-# Words after which a phrase cannot end, and words with which it goes on.
-_OPEN_END = re.compile(
-    r"(?:\b(?:a|an|the|any|some|my|your|our|their|his|her|of|to|for|with|without|in|on|at|from|by|about|and|or|"
-    r"other|use|eat|offer|include|watch|read|be|being|have|having)|\w{2,}ing)$",
-    re.I,
-)
-_GOES_ON = re.compile(
-    r"\s+(?:that|who|with|without|in|on|at|of|for|to|from|about|under|by|like|near|around|into|"
-    r"between|per|as)\b",
-    re.I,
-)
-_LIST_GAP = re.compile(
-    r"^(?:\s*,\s*(?:and|or)?|\s+(?:and|or|&)|\s*/)?\s*$|^\s+(?:[\w'-]+\s+){0,2}$", re.I
-)
-_OWN_ORDER = re.compile(
-    r"^(?:no|not|never|don'?t|do not|always|only|skip|avoid|stop|keep|use|put|give|write|make|drop|"
-    r"leave)\b",
-    re.I,
-)
-_LONGEST = 200
+_LONGEST, _MOST_WORDS = 220, 16
+_CUE_WEIGHT = 3.0  # log-odds that a verb of liking or disliking adds to the tagger's
+_NEAR_CUE_WEIGHT = 8.0  # the same, right before the thing
+_NEAR_WORDS = 4
 
 
 def actions(text: str, tagged: TaggedTurn) -> tuple[TaggedSpan, ...]:
     """Give the action spans of a turn, joined and completed.
 
-    Neighbours of one polarity that are parts of one list or phrase become one span. A phrase that
-    breaks off ("using", "devices" before "that are compatible with ...") runs on to the next clause
-    boundary, condition or action.
+    Neighbours of one polarity that are parts of one list or phrase become one span. The object of a
+    liking ("I only use devices ...") and an order run on to the end of their clause, or to the next
+    condition or action; a thing that is its clause's subject ("chain hotels give me hives") ends
+    where the tagger says. A verb of liking or disliking before the thing counts for its polarity.
     """
+    spans = [_leaning(text, _whole(text, s)) for s in tagged.spans if s.label == "action"]
+    when = [s.start for s in tagged.spans if s.label == "condition"]
     joined: list[TaggedSpan] = []
-    for span in (s for s in tagged.spans if s.label == "action"):
-        if joined and _one_phrase(text, joined[-1], span):
+    for span in spans:
+        apart = joined and any(joined[-1].stop <= place <= span.start for place in when)
+        if joined and not apart and _one_phrase(text, joined[-1], span):
             joined[-1] = _union(joined[-1], span)
         else:
             joined.append(span)
-    starts = [s.start for s in tagged.spans]
+    joined = _other_sides(text, joined, tagged.evidence)
+    starts = when + [s.start for s in joined]
+    done = [_completed(text, span, starts) for span in joined]
     return tuple(
-        replace(s, stop=_end(text, s, starts, _is_open(text, s.stop, s.start))) for s in joined
+        s for s in done if len(done) == 1 or not REASON.search(text[max(0, s.start - 60) : s.start])
     )
 
 
-def conditions(text: str, tagged: TaggedTurn) -> tuple[TaggedSpan, ...]:
-    """Give the condition spans of a turn, each up to the next boundary or action."""
+def condition(text: str, span: TaggedSpan, tagged: TaggedTurn) -> TaggedSpan:
+    """Complete a condition span up to the next boundary or action."""
     starts = [s.start for s in tagged.spans]
-    return tuple(
-        replace(s, stop=_end(text, s, starts, open_=True, words=5))
-        for s in tagged.spans
-        if s.label == "condition"
-    )
+    return replace(span, stop=_clause_end(text, span, starts, words=5))
+
+
+def _other_sides(
+    text: str, spans: Sequence[TaggedSpan], evidence: Sequence[tuple[int, int]]
+) -> list[TaggedSpan]:
+    """Add the side of a taste that the tagger passed over: X in "I dislike X and prefer Y".
+
+    Its verb must lie in the evidence and have no action of its own.
+    """
+    found: list[TaggedSpan] = []
+    before = 0
+    for span in spans:
+        begin = _clause_start(text, span.start)
+        far = max(before, begin - _LONGEST)
+        sentence = max([far, *(m.end() for m in SENTENCE_END.finditer(text, far, begin))])
+        against = [m.span() for m in AGAINST.finditer(text, sentence, begin)]
+        if against and span.avoid <= 0 and any(a <= against[-1][0] < b for a, b in evidence):
+            start = against[-1][1]
+            link = LINK.match(text, start)
+            start = link.end() if link else start
+            if start < begin:
+                stop = start + len(text[start:begin].split(maxsplit=1)[0])
+                found.append(replace(span, start=start, stop=stop, avoid=_NEAR_CUE_WEIGHT))
+        found.append(span)
+        before = span.stop
+    return found
+
+
+def _whole(text: str, span: TaggedSpan) -> TaggedSpan:
+    """Move the ends of a span to those of its words, hyphens and apostrophes included."""
+    start, stop = span.start, span.stop
+    while start > 0 and (text[start - 1].isalnum() or text[start - 1] in "-'’"):
+        start -= 1
+    while stop < len(text) and (
+        text[stop].isalnum() or (text[stop] in "-'’" and text[stop + 1 : stop + 2].isalnum())
+    ):
+        stop += 1
+    return replace(span, start=start, stop=stop)
+
+
+def _leaning(text: str, span: TaggedSpan) -> TaggedSpan:
+    """Let the verb of liking before a thing speak for its polarity and its start."""
+    begin = _clause_start(text, span.start)
+    turned = NOT_TO.match(text, span.start)
+    if turned and re.search(r"\b(?:prefer|rather)\s+$", text[begin : span.start], re.I):
+        stop = max(span.stop, turned.end())
+        return replace(span, start=turned.end(), stop=stop, avoid=span.avoid + _NEAR_CUE_WEIGHT)
+    lead = text[begin : span.start]
+    against = [m.span() for m in AGAINST.finditer(lead)]
+    masked = list(lead)
+    for start, stop in against:
+        masked[start:stop] = "#" * (stop - start)
+    liked = [m.span() for m in FOR.finditer("".join(masked))]
+    if not against and not liked:
+        return span
+    last = max([*against, *liked], key=lambda m: m[1])
+    between = lead[last[1] :]
+    near = len(between.split()) <= _NEAR_WORDS
+    weight = _NEAR_CUE_WEIGHT if near else _CUE_WEIGHT
+    avoid = span.avoid + (weight if last in against else -weight)
+    if near and not OWN_ORDER.match(text[span.start : span.stop]):
+        link = LINK.match(between)
+        return replace(span, avoid=avoid, start=begin + last[1] + (link.end() if link else 0))
+    return replace(span, avoid=avoid)
 
 
 def _one_phrase(text: str, a: TaggedSpan, b: TaggedSpan) -> bool:
     gap = text[a.stop : b.start]
+    if b.start <= a.stop:
+        return True
+    first, second = text[a.start : a.stop], text[b.start : b.stop]
+    if re.fullmatch(r",\s*", gap) and len(first.split()) == 1 and not OWN_ORDER.match(second):
+        return True  # two adjectives: "modern, minimalist designs"
+    if re.search(r"[.;:!?\n]", gap) or (a.avoid > 0) != (b.avoid > 0):
+        return False
+    if OPEN_END.search(first) or re.fullmatch(r"\s+(?:that|who)(?:\s+\w+)*\s+", gap):
+        return len(gap.split()) <= 6
     return (
-        (a.avoid > 0) == (b.avoid > 0)
-        and _LIST_GAP.match(gap) is not None
-        and not re.search(r"[.;:!?\n]", gap)
-        and _OWN_ORDER.match(text[b.start : b.stop]) is None
-        and not ("," in gap and _OWN_ORDER.match(text[a.start : a.stop]))
+        LIST_GAP.match(gap) is not None
+        and OWN_ORDER.match(second) is None
+        and not ("," in gap and OWN_ORDER.match(first))
     )
+
+
+def contrast(text: str, a: TaggedSpan, b: TaggedSpan) -> bool:
+    """Whether two actions are the two sides of one taste: "I dislike X and prefer Y".
+
+    That is so for two bare things of opposite polarity in one sentence, with a verb of liking or
+    disliking before each.
+    """
+    between = text[a.stop : b.start]
+    first = text[_clause_start(text, a.start) : a.start]
+    return (
+        (a.avoid > 0) != (b.avoid > 0)
+        and len(between.split()) <= _NEAR_WORDS + 1
+        and not re.search(r"[.!?\n:()]", between)
+        and bool(FOR.search(between) or AGAINST.search(between))
+        and bool(FOR.search(first) or AGAINST.search(first))
+    )
+
+
+def is_exclusive(text: str, span: TaggedSpan) -> bool:
+    """Whether the user said "only" of a thing: "I only buy ..."."""
+    lead = text[_clause_start(text, span.start) : span.start]
+    return EXCLUSIVE.search(lead) is not None
 
 
 def _union(a: TaggedSpan, b: TaggedSpan) -> TaggedSpan:
@@ -86,18 +171,42 @@ def _union(a: TaggedSpan, b: TaggedSpan) -> TaggedSpan:
     )  # fmt: skip
 
 
-def _is_open(text: str, stop: int, start: int) -> bool:
-    return bool(_OPEN_END.search(text[start:stop]) or _GOES_ON.match(text[stop:]))
+def _completed(text: str, span: TaggedSpan, starts: Sequence[int]) -> TaggedSpan:
+    begin = _clause_start(text, span.start)
+    relative = RELATIVE.search(text[begin : span.start])
+    if relative and not FOR.search(relative[1]) and not AGAINST.search(relative[1]):
+        span = replace(span, start=begin + relative.start(1))
+    said = text[span.start : span.stop]
+    runs_on = (
+        OBJECT_LEAD.search(text[begin : span.start])
+        or OWN_ORDER.match(said)
+        or OPEN_END.search(said)
+    )
+    if not runs_on:
+        return span
+    habit = HABIT.search(text[begin : span.start])
+    if habit and span.avoid <= 0 and not is_exclusive(text, span):
+        span = replace(span, start=begin + habit.start())
+    return replace(span, stop=_clause_end(text, span, starts, _MOST_WORDS))
 
 
-def _end(text: str, span: TaggedSpan, starts: Sequence[int], open_: bool, words: int = 12) -> int:
-    """Find where a span really ends: where it does, or at the boundary after an open end."""
-    if not open_:
-        return span.stop
-    limit = min((s for s in starts if s >= span.stop), default=len(text))
+def _clause_start(text: str, place: int) -> int:
+    """Find where the clause of a place begins."""
+    first = max(0, place - _LONGEST)
+    ends = [m.end() for m in BOUNDARY.finditer(text, first, place)]
+    starts = [
+        m.start() for m in re.finditer(r"(?<=\band )(?:i|prefer|avoid)\b", text[first:place], re.I)
+    ]
+    return max([first, *ends, *(first + s for s in starts)])
+
+
+def _clause_end(text: str, span: TaggedSpan, starts: Sequence[int], words: int) -> int:
+    """Find the boundary, condition or action after a span; its own end if that is too far."""
+    limit = min((s for s in starts if s >= span.stop and s > span.start), default=len(text))
     limit = min(limit, span.start + _LONGEST)
-    boundary = _BOUNDARY.search(text, span.stop, limit)
-    rest = text[span.stop : boundary.start() if boundary else limit].rstrip()
+    boundary = BOUNDARY.search(text, span.stop, limit)
+    rest = text[span.stop : boundary.start() if boundary else limit].rstrip(" ,\t")
     if len(rest.split()) > words:
         return span.stop
+    rest = re.sub(r"\s+(?:and|or|the|a|an)$", "", rest, flags=re.I)
     return span.stop + len(rest)

@@ -9,14 +9,19 @@ _FOREIGN = (
     re.compile(r'"[^"\n]{0,2000}+"|“[^”]{0,2000}+”|«[^»]{0,2000}+»'),  # `+`: no way back is tried
 )
 _WORDS_OF_A_QUOTE = 6
+_QUOTED_MESSAGE = 300  # characters; a short message in quotation marks was typed, not pasted
 
 
 def mask_foreign(text: str) -> str:
     """Blank out what the user only quotes; the length, and so every offset, stays the same.
 
     A quotation of fewer than six words stays: it is mostly a wording that the user asks for ("sign
-    with 'Cheers, T.'"). Line breaks stay.
+    with 'Cheers, T.'"). So does a short message that stands in quotation marks as a whole. Line
+    breaks stay.
     """
+    said = text.strip()
+    if len(said) <= _QUOTED_MESSAGE and _FOREIGN[-1].fullmatch(said):
+        return text
     for pattern in _FOREIGN:
         text = pattern.sub(_blank, text)
     return text

@@ -1,19 +1,21 @@
 """The embedded extractor: gate and tagger over user turns, nothing else loaded, nothing sent."""
 
 import math
-import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from prefmem.extract.clause import actions, conditions
+from prefmem.extract.clause import actions, condition, contrast, is_exclusive
 from prefmem.extract.foreign import mask_foreign
+from prefmem.extract.grammar import SENTENCE_END
 from prefmem.extract.normalise import action_text, condition_text
 from prefmem.messages import plain
 from prefmem.models.tagger import PreferenceTagger, TaggedSpan, TaggedTurn
 from prefmem.types import Evidence, Polarity, Preference, Scope, Turn, Window
 
-_SENTENCE_END = re.compile(r"[.!?\n]+\s*")
 _REACH = 200  # characters between a condition and its action, at most
 _MOST_RULES = 20  # of one turn
+_MOST_SPANS = 200  # looked at in one turn
+_READ = 4_000  # characters at each end of a turn; what lies between is mostly pasted
 
 
 class LocalExtractor:
@@ -53,36 +55,36 @@ class LocalExtractor:
         return tuple(found)
 
     def _of_turn(self, turn: Turn, context: str) -> list[Preference]:
-        tagged = self._tagger.tag(mask_foreign(turn.text), context)
+        tagged = self._tagger.tag(_ends(mask_foreign(turn.text)), context)
         slope, offset = self._tagger.calibration
         rules: dict[tuple[str, str], Preference] = {}
-        for span in actions(turn.text, tagged):
-            confidence = _sigmoid(slope * span.score + offset)
-            if confidence < self._min_confidence:
-                continue
-            preference = self._preference(turn, tagged, span, confidence)
+        last: tuple[TaggedSpan, Preference] | None = None
+        for span in actions(turn.text, tagged)[:_MOST_SPANS]:
+            preference = self._preference(turn, tagged, span, _sigmoid(slope * span.score + offset))
             if preference is None:
                 continue
-            key = (preference.condition.lower(), preference.action.lower())
-            if key not in rules or rules[key].confidence < confidence:
-                rules[key] = preference
+            if last is not None and contrast(turn.text, last[0], span):
+                rules.pop(_key(last[1]), None)
+                preference = _both_sides(turn, last[1], preference)
+            last = (span, preference)
+            if preference.confidence >= self._min_confidence:
+                rules[_key(preference)] = preference
         return sorted(rules.values(), key=lambda p: -p.confidence)[:_MOST_RULES]
 
     def _preference(
         self, turn: Turn, tagged: TaggedTurn, span: TaggedSpan, confidence: float
     ) -> Preference | None:
         polarity: Polarity = "avoid" if span.avoid > 0 else "do"
-        action = action_text(plain(turn.text[span.start : span.stop], limit=4000), polarity)
+        said = plain(turn.text[span.start : span.stop], limit=4000)
+        action = action_text(said, polarity, only=is_exclusive(turn.text, span))
         near = _condition(turn.text, tagged, span)
-        condition = (
-            condition_text(plain(turn.text[near.start : near.stop], limit=4000)) if near else ""
-        )
-        if not action or len(action) > self._max_chars or len(condition) > self._max_chars:
+        when = condition_text(plain(turn.text[near.start : near.stop], limit=4000)) if near else ""
+        if not action or len(action) > self._max_chars or len(when) > self._max_chars:
             return None
         start, stop = _evidence(turn.text, tagged, span)
-        everywhere = span.everywhere > 0 and not condition
+        everywhere = span.everywhere > 0 and not when
         return Preference(
-            condition,
+            when,
             action,
             polarity,
             confidence,
@@ -91,20 +93,55 @@ class LocalExtractor:
         )
 
 
+def _ends(text: str) -> str:
+    """Blank out the middle of a very long turn; offsets stay."""
+    hidden = len(text) - 2 * _READ
+    return text if hidden <= 0 else text[:_READ] + " " * hidden + text[-_READ:]
+
+
+def _key(preference: Preference) -> tuple[str, str]:
+    return preference.condition.lower(), preference.action.lower()
+
+
+def _both_sides(turn: Turn, first: Preference, second: Preference) -> Preference:
+    """Make one rule of the two sides of a taste; the first side gives the polarity."""
+    a, b = first.evidence[0].quote, second.evidence[0].quote
+    start = turn.text.find(a)
+    stop = max(turn.text.find(b, start) + len(b), start + len(a))
+    return replace(
+        first,
+        action=f"{first.action}, {second.action}",
+        confidence=max(first.confidence, second.confidence),
+        evidence=(Evidence(turn.id, turn.text[start:stop]),),
+    )
+
+
 def _condition(text: str, tagged: TaggedTurn, action: TaggedSpan) -> TaggedSpan | None:
-    """Find the condition that an action belongs to: the nearest within a sentence's reach."""
+    """Find the condition that an action belongs to.
+
+    That is the nearest in its own sentence, or else one in the sentence before or after that has no
+    action of its own ("About SQL. Keep it short.").
+    """
 
     def distance(span: TaggedSpan) -> int:
         return max(span.start - action.stop, action.start - span.stop, 0)
 
-    near = [s for s in conditions(text, tagged) if distance(s) <= _REACH]
-    near = [s for s in near if _sentences_between(text, s, action) <= 1]
-    return min(near, key=distance, default=None)
+    near = [s for s in tagged.spans if s.label == "condition" and distance(s) <= _REACH]
+    others = [s for s in tagged.spans if s.label == "action"]
+    here = [s for s in near if _sentences_between(text, s, action) == 0]
+    beside = [
+        s
+        for s in near
+        if _sentences_between(text, s, action) == 1
+        and all(_sentences_between(text, s, other) > 0 for other in others)
+    ]
+    nearest = min(here or beside, key=distance, default=None)
+    return nearest and condition(text, nearest, tagged)
 
 
 def _sentences_between(text: str, a: TaggedSpan, b: TaggedSpan) -> int:
     start, stop = min(a.stop, b.stop), max(a.start, b.start)
-    return len(_SENTENCE_END.findall(text[start:stop])) if start < stop else 0
+    return len(SENTENCE_END.findall(text[start:stop])) if start < stop else 0
 
 
 def _evidence(text: str, tagged: TaggedTurn, span: TaggedSpan) -> tuple[int, int]:
@@ -112,10 +149,10 @@ def _evidence(text: str, tagged: TaggedTurn, span: TaggedSpan) -> tuple[int, int
     for start, stop in tagged.evidence:
         if start < span.stop and span.start < stop:
             return min(start, span.start), max(stop, span.stop)
-    ends = [m.end() for m in _SENTENCE_END.finditer(text)]
-    start = max((e for e in ends if e <= span.start), default=0)
-    stop = min((e for e in ends if e >= span.stop), default=len(text))
-    return start, stop
+    first, last = max(0, span.start - _REACH), min(len(text), span.stop + _REACH)
+    start = max([first, *(m.end() for m in SENTENCE_END.finditer(text, first, span.start))])
+    end = SENTENCE_END.search(text, span.stop, last)
+    return start, end.end() if end else last
 
 
 def _sigmoid(x: float) -> float:

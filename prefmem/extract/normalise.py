@@ -14,8 +14,15 @@ _LEADING = re.compile(
     r"you can)\b[\s,]*)+",
     re.I,
 )
-_WHEN = re.compile(
-    r"^(?:when(?:ever)?|every ?time(?: that)?|each time(?: that)?|any ?time(?: that)?)\s+", re.I
+_WHEN = re.compile(r"^(?:when(?:ever)?|(?:every ?|each |any ?)time(?: that)?)\s+", re.I)
+_LOOSE_END = re.compile(
+    r"(?:\s+(?:should be|shall be|must be|has to be|have to be|wants? to be|to be|i only want"
+    r"|i want|i'd like|i like|i prefer|it's|it is|is|are|should|must|just|only|and|but|then))+$",
+    re.I,
+)
+_BARE = re.compile(r"\w{1,7}(?: (?:the|a|an|my|me|this|that|it))?", re.I)
+_PREPOSITIONS = frozenset(
+    {"for", "in", "on", "at", "with", "to", "when", "if", "from", "about", "of"}
 )
 _NEGATED = re.compile(
     r"^(?:no|not|never|don'?t|dont|do not|without|avoid|skip|stop|drop|leave|omit|cut|spare|enough|"
@@ -52,26 +59,39 @@ _VERBS = frozenset(
 
 
 def condition_text(span: str) -> str:
-    """Give a condition as it follows "When": without the "when", without edges.
+    """Give a condition as it follows "When": without the "when", without edges and loose ends.
 
-    A prepositional phrase stays as it is ("for weeknight dinners").
+    A prepositional phrase stays as it is ("for weeknight dinners"). A bare preposition is none.
     """
-    return _WHEN.sub("", _squeeze(span))
+    text = _WHEN.sub("", _squeeze(span))
+    text = _LOOSE_END.sub("", text).strip(_EDGE)
+    bare = _BARE.fullmatch(text) and text.split(" ")[0].lower() in _PREPOSITIONS
+    return "" if bare else text
 
 
-def action_text(span: str, polarity: Polarity) -> str:
+def action_text(span: str, polarity: Polarity, *, only: bool = False) -> str:
     """Give an action as an instruction.
 
-    An instruction stays in the user's words; a bare thing becomes "prefer ..." or "avoid ...".
+    An order stays in the user's words, with "do not" where it names what to keep away from; a bare
+    thing becomes "prefer ...", "avoid ...", or "only ..." where the user said so.
     """
     text = _LEADING.sub("", _squeeze(span))
-    if not text:
-        return ""
+    if not text or _NEGATED.match(text):
+        return _lowered(text)
     bare = _ADVERBS.sub("", text)
-    first = re.split(r"[\s,]", bare, maxsplit=1)[0].lower()
-    if _NEGATED.match(text) or first in _VERBS:
-        return text
-    return f"{'avoid' if polarity == 'avoid' else 'prefer'} {text}"
+    if re.split(r"[\s,]", bare, maxsplit=1)[0].lower() in _VERBS:
+        text, bare = _lowered(text), _lowered(bare)
+        if polarity == "avoid":
+            return f"do not {bare}"
+        return f"only {bare}" if only else text
+    if polarity == "avoid":
+        return f"avoid {bare}"
+    return f"only {bare}" if only else f"prefer {bare}"
+
+
+def _lowered(text: str) -> str:
+    """Lower the first letter of an order, unless its first word is written in capitals."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 
 def _squeeze(text: str) -> str:

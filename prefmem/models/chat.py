@@ -120,7 +120,7 @@ class SmolLMChat:
     """
 
     def __init__(
-        self, cache: Path, *, max_new_tokens: int = 80, max_prompt_tokens: int = 768
+        self, cache: Path, *, max_new_tokens: int = 48, max_prompt_tokens: int = 512
     ) -> None:
         """Remember the settings; the weights load with the first call."""
         self._cache = cache

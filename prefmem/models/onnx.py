@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
+import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]  # it ships none
 from tokenizers import Tokenizer
 
 from prefmem.errors import WeightsError
@@ -75,19 +75,21 @@ class PackagedModel:
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer, cutting at `max_tokens` and padding nothing."""
-        tokenizer = Tokenizer.from_buffer(self.read(TOKENIZER))
+        tokenizer: Any = Tokenizer.from_buffer(self.read(TOKENIZER))
         tokenizer.no_padding()
         tokenizer.enable_truncation(self._max_tokens)
-        return tokenizer
+        checked: Tokenizer = tokenizer
+        return checked
 
     @cached_property
-    def session(self) -> ort.InferenceSession:
+    def session(self) -> Any:  # noqa: ANN401  # onnxruntime has no types
         """The runtime session; safe to call from several threads."""
-        options = ort.SessionOptions()
+        runtime: Any = ort
+        options = runtime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        return ort.InferenceSession(
+        return runtime.InferenceSession(
             self.read(f"{self.name}.onnx"), options, providers=["CPUExecutionProvider"]
         )
 

@@ -87,20 +87,17 @@ class PreferenceTagger:
         evidence: list[tuple[int, int]] = []
         for start, stop in pieces(text):
             encoding = tokenizer.encode(text[start:stop], add_special_tokens=False)
-            if not encoding.ids:
-                continue
-            ids, kinds, first = pair(before, encoding.ids[:TURN_TOKENS])
-            output = self._model.run(ids=ids, kinds=kinds)[0]
-            n = len(encoding.ids[:TURN_TOKENS])
-            words = word_groups(encoding.word_ids[:n])
-            offsets = [
-                (start + encoding.offsets[a][0], start + encoding.offsets[b - 1][1])
-                for a, b in words
-            ]
-            scores = output[[first + a for a, _ in words]]  # a word counts by its first piece
-            found, quoted = decode(scores, offsets)
-            spans += found
-            evidence += quoted
+            for at in range(0, len(encoding.ids), TURN_TOKENS):
+                part = slice(at, at + TURN_TOKENS)
+                ids, kinds, first = pair(before, encoding.ids[part])
+                output = self._model.run(ids=ids, kinds=kinds)[0]
+                words = word_groups(encoding.word_ids[part])
+                places = [(start + a, start + b) for a, b in encoding.offsets[part]]
+                offsets = [(places[a][0], places[b - 1][1]) for a, b in words]
+                # a word counts by its first piece
+                found, quoted = decode(output[[first + a for a, _ in words]], offsets)
+                spans += found
+                evidence += quoted
         return TaggedTurn(tuple(spans), tuple(evidence))
 
 

@@ -8,6 +8,7 @@ from prefmem.evaluate import fidelity
 from prefmem.extract.local import LocalExtractor
 from prefmem.models.embed import MiniLMEmbedder
 from prefmem.testing import check_embedder, check_extractor
+from prefmem.train.progress import silent
 
 pytestmark = pytest.mark.model
 STATED = "When you write SQL for me, always put the keywords in capitals."
@@ -18,7 +19,7 @@ def test_the_embedder_keeps_its_contract() -> None:
 
 
 def test_the_embedder_is_close_to_its_original_on_500_texts() -> None:
-    figures = fidelity.measure(texts=500, seed=1, progress=lambda *_: None)
+    figures = fidelity.measure(texts=500, seed=1, progress=silent)
     assert figures["cosine to the original, least"].value >= 0.99
     assert figures["largest difference alone and in a batch"].value == 0
 
