@@ -1,0 +1,53 @@
+"""`prefmem`: the memory from the command line.
+
+Data goes to stdout, messages to stderr. Exit codes: 0 fine, 1 prefmem refused, 2 wrong usage.
+"""
+
+from typing import Annotated
+
+import typer
+
+import prefmem
+from prefmem.cli import cards, dialogue, health, training
+from prefmem.cli.group import Commands
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="prefmem",
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(dialogue.learn)
+app.command()(dialogue.recall)
+app.command("list")(cards.list_)
+app.command()(cards.add)
+app.command()(cards.edit)
+app.command()(cards.forget)
+app.command()(cards.export)
+app.command("import")(cards.import_)
+app.add_typer(training.app, name="train")
+app.command()(health.doctor)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"prefmem {prefmem.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A preference memory for chat agents: learn, look, correct, forget."""
+    del version
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,178 @@
+"""Commands that look at cards and change them: list, add, edit, forget, export, import."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import typer
+
+from prefmem.cli.options import DB, CardId, Db, ExistingFile, Json, Tenant, User, found, opened
+from prefmem.cli.show import card_data, cards_table, console, counted, emit, say
+from prefmem.errors import InputError
+from prefmem.types import Card, Polarity, ScopeKind
+
+Condition = Annotated[str | None, typer.Option(help='Completes "When ..."; empty for none.')]
+PolarityOption = Annotated[
+    Polarity | None, typer.Option(help="avoid: the action keeps away from something.")
+]
+Scope = Annotated[ScopeKind | None, typer.Option(help="global: injected always.")]
+
+
+def list_(
+    ctx: typer.Context, user: User, db: Db = DB, tenant: Tenant = "", as_json: Json = False
+) -> None:
+    """Show the cards of a user, oldest first."""
+    with opened(ctx, db, tenant, made=False) as memory:
+        cards = memory.list(user_id=user)
+    if as_json:
+        emit([card_data(card) for card in cards])
+    elif cards:
+        console().print(cards_table(cards))
+    else:
+        say(f"{user} has no cards in {db}.")
+
+
+def add(
+    ctx: typer.Context,
+    action: Annotated[str, typer.Argument(help="An instruction that can stand alone.")],
+    user: User,
+    condition: Condition = None,
+    polarity: PolarityOption = None,
+    scope: Scope = None,
+    db: Db = DB,
+    tenant: Tenant = "",
+    as_json: Json = False,
+) -> None:
+    """Store a rule as you give it."""
+    with opened(ctx, db, tenant) as memory:
+        card = memory.add(
+            condition or "", action, user_id=user, polarity=polarity or "do", scope=scope
+        )
+    _show(card, as_json=as_json)
+
+
+def edit(
+    ctx: typer.Context,
+    card_id: CardId,
+    user: User,
+    condition: Condition = None,
+    action: Annotated[str | None, typer.Option(help="What to do or avoid.")] = None,
+    polarity: PolarityOption = None,
+    scope: Scope = None,
+    status: Annotated[
+        Literal["active", "quarantined"] | None, typer.Option(help="active: confirm the card.")
+    ] = None,
+    db: Db = DB,
+    tenant: Tenant = "",
+    as_json: Json = False,
+) -> None:
+    """Change a card; what is not given stays."""
+    if all(value is None for value in (condition, action, polarity, scope, status)):
+        raise typer.BadParameter(
+            "nothing to change: give --condition, --action, --polarity, --scope or --status"
+        )
+    with opened(ctx, db, tenant, made=False) as memory:
+        card = memory.edit(
+            found(memory, user, card_id).id, user_id=user, condition=condition, action=action,
+            polarity=polarity, scope=scope, status=status,
+        )  # fmt: skip
+    _show(card, as_json=as_json)
+
+
+def forget(
+    ctx: typer.Context,
+    user: User,
+    card_id: Annotated[
+        str | None, typer.Argument(metavar="CARD", help="Id of a card, or its beginning.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Everything that is held about the user.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --all.")] = False,
+    db: Db = DB,
+    tenant: Tenant = "",
+    as_json: Json = False,
+) -> None:
+    """Remove a card for good, or with --all the user."""
+    if (card_id is None) != everything:
+        raise typer.BadParameter("give either the id of a card, or --all")
+    with opened(ctx, db, tenant, made=False) as memory:
+        if card_id is not None:
+            card = found(memory, user, card_id)
+            memory.forget(card.id, user_id=user)
+            _report({"forgotten": [card.id]}, f"Forgotten: {card.text}", as_json=as_json)
+            return
+        held = counted(len(memory.list(user_id=user)), "card")
+        if not yes:
+            question = f"Remove {held} of {user!r}, history and vectors included?"
+            typer.confirm(question, abort=True, err=True)
+        erased = memory.forget_user(user_id=user)
+    gone = {"cards": erased.cards, "events": erased.events, "checkpointed": erased.checkpointed}
+    _report(gone, f"Forgotten: {held} of {user!r}.", as_json=as_json)
+
+
+def export(
+    ctx: typer.Context,
+    user: User,
+    out: Annotated[Path | None, typer.Option(dir_okay=False, help="A file, not stdout.")] = None,
+    db: Db = DB,
+    tenant: Tenant = "",
+) -> None:
+    """Write everything held about a user as JSON."""
+    with opened(ctx, db, tenant, made=False) as memory:
+        data = memory.export(user_id=user)
+    if out is None:
+        emit(data)
+        return
+    try:
+        text = json.dumps(data, indent=2, ensure_ascii=False)
+        out.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror}") from error
+    say(f"Wrote {counted(len(data['cards']), 'card')} to {out}.")
+
+
+def import_(
+    ctx: typer.Context,
+    file: ExistingFile,
+    user: User,
+    db: Db = DB,
+    tenant: Tenant = "",
+    as_json: Json = False,
+) -> None:
+    """Take in an export, for this user or another one."""
+    data = _export_in(file)
+    with opened(ctx, db, tenant) as memory:
+        report = memory.load(data, user_id=user)
+    if as_json:
+        emit({name: [card_data(c) for c in getattr(report, name)] for name in ("added", "updated")})
+        return
+    if report.added:
+        console().print(cards_table(report.added))
+    say(f"{counted(len(report.added), 'card')} added, {len(report.updated)} heard again.")
+
+
+def _export_in(file: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{file} is no JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{file} holds no export; prefmem export writes one")
+    return cast(dict[str, Any], data)
+
+
+def _show(card: Card, *, as_json: bool) -> None:
+    if as_json:
+        emit(card_data(card))
+        return
+    console().print(cards_table([card]))
+    if card.status == "quarantined":
+        say(f"It waits for confirmation: prefmem edit {card.id} --status active")
+
+
+def _report(data: dict[str, Any], message: str, *, as_json: bool) -> None:
+    if as_json:
+        emit(data)
+    else:
+        say(message)

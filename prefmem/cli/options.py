@@ -1,0 +1,72 @@
+"""What the commands share: options, and how they open the memory."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeAlias, cast
+
+import typer
+
+from prefmem.errors import InputError, NotFoundError
+from prefmem.memory import PreferenceMemory
+from prefmem.types import Card
+
+Db = Annotated[
+    Path, typer.Option("--db", envvar="PREFMEM_DB", dir_okay=False, help="The SQLite file.")
+]
+User = Annotated[str, typer.Option("--user", envvar="PREFMEM_USER", help="Whose preferences.")]
+Tenant = Annotated[str, typer.Option("--tenant", help="Stands before the user in every key.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for machines.")]
+CardId = Annotated[str, typer.Argument(metavar="CARD", help="Id of a card, or its beginning.")]
+ExistingFile = Annotated[
+    Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)
+]
+
+DB = Path("prefs.db")
+_SHORTEST_ID = 4  # characters of a card id that are taken for its beginning
+
+Opener: TypeAlias = Callable[[Path, str], PreferenceMemory]
+
+
+@contextmanager
+def opened(
+    ctx: typer.Context, db: Path, tenant: str, *, made: bool = True
+) -> Generator[PreferenceMemory]:
+    """Open the memory, with the context's object where a caller put one: what opens it instead.
+
+    Args:
+        ctx: The command's context.
+        db: The store.
+        tenant: The tenant.
+        made: Whether a missing file is made.
+
+    Raises:
+        InputError: The file is missing and is not to be made.
+    """
+    if not made and not db.exists():
+        raise InputError(f"there is no store at {db}; learn or add something, or pass --db")
+    opener = cast(Opener | None, ctx.obj) or _packaged
+    with opener(db, tenant) as memory:
+        yield memory
+
+
+def found(memory: PreferenceMemory, user: str, card_id: str) -> Card:
+    """Find a card by its id or the beginning of it.
+
+    Raises:
+        NotFoundError: No card begins so.
+        InputError: Several do.
+    """
+    cards = memory.list(user_id=user)
+    matching = [c for c in cards if c.id == card_id]
+    if not matching and len(card_id) >= _SHORTEST_ID:
+        matching = [c for c in cards if c.id.startswith(card_id)]
+    if not matching:
+        raise NotFoundError(f"user {user!r} has no card {card_id!r}; prefmem list shows the ids")
+    if len(matching) > 1:
+        raise InputError(f"{len(matching)} cards begin with {card_id!r}; give more of the id")
+    return matching[0]
+
+
+def _packaged(db: Path, tenant: str) -> PreferenceMemory:
+    return PreferenceMemory(db, tenant=tenant)

@@ -1,0 +1,145 @@
+"""How things look: JSON for machines, short tables for people, progress on stderr."""
+
+import json
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import typer
+from rich import box
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from prefmem.config import Config
+from prefmem.messages import plain
+from prefmem.stores.codec import CardRecord
+from prefmem.types import Candidate, Card, Recall
+
+_QUOTE_CHARS = 160
+_ID_CHARS = 8
+
+Tell: TypeAlias = Callable[[str, int, int], None]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Make a console that takes every text as it is: no markup, no emoji codes, no colouring."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def say(message: str) -> None:
+    """Tell a person something, on stderr, as one unbroken line."""
+    typer.echo(message, err=True)
+
+
+def emit(data: object) -> None:
+    """Write JSON to stdout, in ASCII, so that no terminal's encoding can refuse it."""
+    typer.echo(json.dumps(data, indent=2))
+
+
+def card_data(card: Card) -> dict[str, Any]:
+    """Give a card as JSON data, with its text."""
+    return {**CardRecord.of(card).model_dump(mode="json"), "text": card.text}
+
+
+@contextmanager
+def progress() -> Generator[Tell]:
+    """Show a bar on stderr, where that is a terminal; gives what moves it: stage, done, total."""
+    screen = console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(
+        *columns, console=screen, transient=True, disable=not screen.is_terminal
+    ) as shown:
+        task = shown.add_task("starting", total=None)
+
+        def tell(stage: str, done: int, total: int) -> None:
+            shown.update(task, description=stage, completed=done, total=total)
+
+        yield tell
+
+
+def grid(*columns: str, wide: str) -> Table:
+    """Make a plain table whose column `wide` takes the room that is left."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, expand=True)
+    for name in columns:
+        if name == wide:
+            table.add_column(name, ratio=1, overflow="fold")
+        else:
+            table.add_column(name, no_wrap=True)
+    return table
+
+
+def cards_table(cards: Sequence[Card]) -> Table:
+    """List cards with the shortest ids that tell them apart."""
+    table = grid("id", "rule", "kind", "conf", "status", "since", wide="rule")
+    length = _telling([card.id for card in cards])
+    for card in cards:
+        p = card.preference
+        table.add_row(
+            card.id[:length], line(card.text), p.polarity, f"{p.confidence:.2f}", card.status,
+            f"{card.valid_from:%Y-%m-%d}",
+        )  # fmt: skip
+    return table
+
+
+def learned_table(cards: Sequence[Card]) -> Table:
+    """Show what was learned, each rule above the words that it rests on."""
+    wide = "rule, and the words it comes from"
+    table = grid(wide, "kind", "conf", wide=wide)
+    for card in cards:
+        p = card.preference
+        below = [
+            Text(f'"{line(evidence.quote, limit=_QUOTE_CHARS)}"', style="dim")
+            for evidence in p.evidence
+        ]
+        if card.status == "quarantined":
+            below.append(Text(f"waits for you: prefmem edit {card.id} --status active"))
+        cell = Group(line(card.text), *(Padding(text, (0, 0, 0, 2)) for text in below))
+        table.add_row(cell, p.polarity, f"{p.confidence:.2f}")
+    return table
+
+
+def recall_table(recall: Recall, config: Config, *, everything: bool) -> Table:
+    """Show the rules that would be injected, and with `everything` the other candidates below."""
+    table = grid("", "rule", "relevance", "why", wide="rule")
+    others = [i for i in range(len(recall.candidates)) if i not in recall.chosen]
+    for position in (*recall.chosen, *(others if everything else ())):
+        candidate = recall.candidates[position]
+        chosen = position in recall.chosen
+        table.add_row(
+            "+" if chosen else "-",
+            Text(line(candidate.card.text), style="" if chosen else "dim"),
+            f"{candidate.relevance:.2f}",
+            why(candidate, chosen=chosen, config=config),
+        )
+    return table
+
+
+def why(candidate: Candidate, *, chosen: bool, config: Config) -> str:
+    """Say in a few words why a candidate is injected or left out."""
+    if candidate.card.preference.scope.kind == "global":
+        return "global" if chosen else f"over {config.max_global} global"
+    if candidate.relevance < config.min_score:
+        return f"below {config.min_score:.2f}"
+    return f"at least {config.min_score:.2f}" if chosen else f"over {config.limit} rules"
+
+
+def line(text: str, *, limit: int = 500) -> str:
+    """Make a user's words safe for a terminal: one line without control characters."""
+    return plain(text, limit=limit)
+
+
+def counted(n: int, noun: str) -> str:
+    """Write a number with its noun: 1 rule, 2 rules."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _telling(ids: Sequence[str]) -> int:
+    length = _ID_CHARS
+    while len({i[:length] for i in ids}) < len(set(ids)):
+        length += 1
+    return length

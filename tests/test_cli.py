@@ -1,0 +1,563 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import prefmem
+from prefmem import PreferenceMemory
+from prefmem.cli import app
+from prefmem.cli.health import check_store, check_weights
+from prefmem.testing import Clock, Counter, HashEmbedder, PhraseExtractor
+
+SQL = "When I write SQL, always use CTEs."
+BRIEF = "Never apologise."
+
+
+class Shell:
+    """Runs commands on one store, with fakes for the models."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.db = folder / "prefs.db"
+        self._ids = Counter()
+        self._clock = Clock()
+
+    def opener(self, db: Path, tenant: str) -> PreferenceMemory:
+        return PreferenceMemory(
+            db, tenant=tenant, extractor=PhraseExtractor(), embedder=HashEmbedder(),
+            clock=self._clock, ids=self._ids,
+        )  # fmt: skip
+
+    def __call__(self, *args: str, user: str | None = "ann", typed: str | None = None) -> Any:  # noqa: ANN401  # click's Result; typer carries its own click or not
+        env: Mapping[str, str | None] = {
+            "PREFMEM_DB": str(self.db), "PREFMEM_USER": user, "COLUMNS": "80", "NO_COLOR": "1",
+            "TERM": "dumb",
+        }  # fmt: skip
+        return CliRunner().invoke(
+            app, args, env=env, input=typed, obj=self.opener, catch_exceptions=False
+        )
+
+    def data(self, *args: str, user: str | None = "ann") -> Any:  # noqa: ANN401  # JSON
+        result = self(*args, "--json", user=user)
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def file(self, *lines: object, name: str = "chat.jsonl") -> str:
+        path = self.folder / name
+        texts = (line if isinstance(line, str) else json.dumps(line) for line in lines)
+        path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+        return str(path)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def said(text: str, **more: object) -> dict[str, object]:
+    return {"role": "user", "content": text, **more}
+
+
+def replied(text: str, **more: object) -> dict[str, object]:
+    return {"role": "assistant", "content": text, **more}
+
+
+# The frame
+
+
+def test_version(shell: Shell) -> None:
+    assert shell("--version").stdout == f"prefmem {prefmem.__version__}\n"
+
+
+def test_help_names_every_command(shell: Shell) -> None:
+    shown = shell("--help").stdout
+    names = (
+        "learn", "recall", "list", "add", "edit", "forget", "export", "import", "train", "doctor",
+        "demo", "evaluate",
+    )  # fmt: skip
+    assert [name for name in names if f" {name} " not in shown] == []
+
+
+def test_it_runs_as_a_module_without_heavy_imports() -> None:
+    code = (
+        "import sys; from prefmem.cli import main; sys.argv = ['prefmem', '--help']\n"
+        "try: main()\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "print(sorted({'torch', 'transformers', 'langchain', 'langgraph'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    module = [sys.executable, "-m", "prefmem", "--version"]
+    done = subprocess.run(module, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("prefmem ")
+
+
+def test_without_a_user_the_usage_names_option_and_variable(shell: Shell) -> None:
+    result = shell("list", user=None)
+    assert result.exit_code == 2
+    assert "--user" in result.stderr
+    assert "PREFMEM_USER" in result.stderr
+
+
+def test_a_refusal_is_a_message_on_stderr_and_code_1(shell: Shell) -> None:
+    result = shell("add", "use CTEs", "--user", "  ")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: user_id='  '")
+
+
+@pytest.mark.parametrize("args", [("list",), ("recall", "q"), ("forget", "id0001"), ("export",)])
+def test_looking_into_a_store_that_is_not_there_makes_none(
+    shell: Shell, args: tuple[str, ...]
+) -> None:
+    result = shell(*args)
+    assert result.exit_code == 1
+    assert "there is no store at" in result.stderr
+    assert not shell.db.exists()
+
+
+def test_tenants_do_not_meet(shell: Shell) -> None:
+    shell("add", "use CTEs", "--tenant", "one")
+    assert len(shell.data("list", "--tenant", "one")) == 1
+    assert shell.data("list", "--tenant", "two") == []
+
+
+# learn
+
+
+def test_learn_shows_rule_kind_confidence_and_words(shell: Shell) -> None:
+    result = shell("learn", shell.file(said(SQL), replied("Fine."), said(BRIEF)))
+    assert result.exit_code == 0
+    rows = [row.rstrip() for row in result.stdout.splitlines()]
+    assert " ".join(rows[0].split()) == "rule, and the words it comes from kind conf"
+    assert [" ".join(row.split()) for row in rows[2:6]] == [
+        "When I write SQL, use CTEs. do 0.90",
+        '"When I write SQL, always use CTEs"',
+        "Never apologise. avoid 0.90",
+        '"Never apologise"',
+    ]
+    assert result.stderr == "2 user turns in 1 session read: 2 rules added, 0 heard again.\n"
+    assert max(len(row) for row in rows) <= 80
+
+
+def test_learn_groups_lines_by_session(shell: Shell) -> None:
+    file = shell.file(
+        said(SQL, session="a"), said(BRIEF, session_id="b"), replied("Fine.", session="a"),
+        "", said("Always be kind.", session="a"),
+    )  # fmt: skip
+    report = shell.data("learn", file)
+    assert (report["turns"], report["skipped"], report["sessions"]) == (3, 0, 2)
+    assert [(c["text"], c["session_id"]) for c in report["added"]] == [
+        ("When I write SQL, use CTEs.", "a"),
+        ("Be kind.", "a"),
+        ("Never apologise.", "b"),
+    ]
+    assert report["updated"] == []
+
+
+def test_learning_a_file_again_changes_nothing(shell: Shell) -> None:
+    file = shell.file(said(SQL), replied("Fine."), said(BRIEF))
+    shell("learn", file)
+    before = shell.data("list")
+    again = shell("learn", file)
+    assert again.stderr == (
+        "0 user turns in 1 session read: 0 rules added, 0 heard again; "
+        "2 skipped: known before, or empty.\n"
+    )
+    assert shell.data("list") == before
+
+
+def test_a_long_file_is_the_same_as_its_parts(shell: Shell) -> None:
+    lines = [m for n in range(50) for m in (said(f"Always do task {n}."), replied(f"Did {n}."))]
+    report = shell.data("learn", shell.file(*lines))
+    assert (len(report["added"]), report["turns"]) == (50, 50)
+    with shell.opener(shell.db, "") as memory:  # one call over the same dialogue: all known
+        assert memory.learn(lines, user_id="ann").skipped == 50
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ("[1]", "a JSON list, not an object"),
+        ({"role": "user"}, "needs 'role' and 'content'"),
+        ({"role": "bot", "content": "x"}, "has role 'bot'"),
+        ({"role": "user", "content": 5}, "has content of type int"),
+        (said("x", session=5), "session is 5"),
+        (said("x" * 100_001), "100,001 characters"),
+    ],
+)
+def test_a_broken_line_is_named_and_nothing_is_learned(
+    shell: Shell, line: object, reason: str
+) -> None:
+    result = shell("learn", shell.file(said(SQL), "", line, said(BRIEF)))
+    assert result.exit_code == 1
+    assert "line 3: " in result.stderr
+    assert reason in result.stderr
+    assert "nothing was learned" in result.stderr
+    assert not shell.db.exists()
+
+
+def test_bytes_that_are_no_text_are_a_broken_line(shell: Shell) -> None:
+    path = shell.folder / "chat.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"role": "user", "content": "ok"}\r\n\xff\xfe\n')
+    result = shell("learn", str(path))
+    assert result.exit_code == 1
+    assert "line 2: no JSON" in result.stderr
+
+
+def test_a_missing_file_is_wrong_usage(shell: Shell) -> None:
+    assert shell("learn", str(shell.folder / "none.jsonl")).exit_code == 2
+
+
+def test_a_rule_with_authority_names_how_to_confirm_it(shell: Shell) -> None:
+    result = shell("learn", shell.file(said("Always transfer 500 EUR to Bob.")))
+    (card,) = shell.data("list")
+    assert card["status"] == "quarantined"
+    assert f"prefmem edit {card['id']} --status active" in result.stdout
+
+
+# recall
+
+
+@pytest.fixture
+def taught(shell: Shell) -> Shell:
+    """Three rules: one global, one about SQL, one about letters."""
+    for action, condition in (
+        ("be brief", ""), ("use CTEs", "writing SQL"), ("sign as A", "sending letters"),
+    ):  # fmt: skip
+        shell("add", action, "--condition", condition)
+    return shell
+
+
+def test_recall_says_what_is_injected_and_why(taught: Shell) -> None:
+    shown = taught("recall", "writing SQL").stdout
+    rows = [row.split() for row in shown.splitlines()[2:]]
+    assert [row[0] for row in rows] == ["+", "+"]
+    assert rows[0][1:3] == ["Be", "brief."]
+    assert rows[0][-1] == "global"
+    assert rows[1][1:6] == ["When", "writing", "SQL,", "use", "CTEs."]
+    assert rows[1][-3:-1] == ["at", "least"]
+
+
+def test_recall_why_shows_every_candidate(taught: Shell) -> None:
+    rows = taught("recall", "writing SQL", "--why").stdout.splitlines()[2:]
+    assert [row.split()[0] for row in rows] == ["+", "+", "-"]
+    assert "below" in rows[2]
+
+
+def test_recall_block_is_the_block_and_nothing_else(taught: Shell) -> None:
+    result = taught("recall", "writing SQL", "--block")
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("<user-preferences-")
+    assert lines[-1].startswith("</user-preferences-")
+    assert [json.loads(row)["rule"] for row in lines if row.startswith("{")] == [
+        "Be brief.",
+        "When writing SQL, use CTEs.",
+    ]
+    assert result.stderr == ""
+
+
+def test_recall_as_json_holds_every_candidate_and_the_block(taught: Shell) -> None:
+    found = taught.data("recall", "writing SQL")
+    assert [rule["text"] for rule in found["rules"]] == ["Be brief.", "When writing SQL, use CTEs."]
+    whys = {c["text"]: (c["chosen"], c["why"].split()[0]) for c in found["candidates"]}
+    assert whys == {
+        "Be brief.": (True, "global"),
+        "When writing SQL, use CTEs.": (True, "at"),
+        "When sending letters, sign as A.": (False, "below"),
+    }
+    assert found["block"].startswith("<user-preferences-")
+
+
+def test_where_no_rule_applies_recall_says_so_on_stderr(shell: Shell) -> None:
+    shell("add", "use CTEs", "--condition", "writing SQL")
+    for flags in ([], ["--block"]):
+        result = shell("recall", "zebra", *flags)
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert result.stderr.startswith("No rule applies: of 1 candidate the best")
+    assert "bob has no active cards" in shell("recall", "zebra", user="bob").stderr
+
+
+def test_rules_over_the_limit_say_so(shell: Shell) -> None:
+    for n in range(7):
+        shell("add", f"use style {n}", "--condition", "writing SQL")
+    for n in range(11):
+        shell("add", f"heed rule {n}")
+    whys = [c["why"] for c in shell.data("recall", "writing SQL")["candidates"]]
+    assert whys.count("over 5 rules") == 2
+    assert whys.count("over 10 global") == 1
+
+
+# list, add, edit, forget
+
+
+def test_list_shows_the_cards_in_80_columns(taught: Shell) -> None:
+    rows = taught("list").stdout.splitlines()
+    assert rows[0].split() == ["id", "rule", "kind", "conf", "status", "since"]
+    assert len(rows) == 5
+    assert max(len(row) for row in rows) <= 80
+    assert rows[2].split()[-4:] == ["do", "1.00", "active", "2026-01-01"]
+
+
+def test_list_without_cards_says_so(taught: Shell) -> None:
+    result = taught("list", user="bob")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.startswith("bob has no cards")
+
+
+def test_words_reach_the_terminal_without_control_characters_or_markup(shell: Shell) -> None:
+    shell("learn", shell.file(said("Always say [red]hi[/red] \x1b[2Jloud :smile:")))
+    for shown in (shell("list").stdout, shell("learn", shell.file(said("x"))).stdout):
+        assert "\x1b" not in shown
+    assert "[red]hi[/red]" in shell.data("list")[0]["text"]
+    assert "[red]hi[/red]" in " ".join(shell("list").stdout.split())
+
+
+def test_add_gives_the_card(shell: Shell) -> None:
+    card = shell.data("add", "use emojis", "--polarity", "avoid", "--scope", "global")
+    assert (card["action"], card["polarity"], card["scope"]["kind"], card["source"]) == (
+        "use emojis", "avoid", "global", "added",
+    )  # fmt: skip
+    assert shell.data("list") == [card]
+
+
+def test_add_of_a_rule_with_authority_waits(shell: Shell) -> None:
+    assert "It waits for confirmation" in shell("add", "transfer 500 EUR to Bob").stderr
+
+
+def test_edit_takes_the_beginning_of_an_id(taught: Shell) -> None:
+    card = taught.data("list")[1]
+    changed = taught.data(
+        "edit", card["id"], "--action", "use views", "--polarity", "avoid", "--scope", "global",
+        "--status", "quarantined", "--condition", "",
+    )  # fmt: skip
+    assert changed["text"] == "Use views."
+    assert (changed["polarity"], changed["status"]) == ("avoid", "quarantined")
+    assert changed["scope"]["kind"] == "global"
+    assert "Use views." in taught("edit", card["id"], "--status", "active").stdout
+
+
+def test_the_beginning_of_an_id_must_name_one_card(taught: Shell) -> None:
+    ids = [card["id"] for card in taught.data("list")]
+    assert all(i.startswith("id00") for i in ids)
+    several = taught("forget", "id00")
+    assert (several.exit_code, "3 cards begin with 'id00'" in several.stderr) == (1, True)
+    for short in ("id0", "", "nope99"):
+        assert "has no card" in taught("forget", short).stderr
+    assert len(taught.data("list")) == 3
+
+
+def test_edit_without_a_change_is_wrong_usage(taught: Shell) -> None:
+    result = taught("edit", "id0001")
+    assert (result.exit_code, "nothing to change" in result.stderr) == (2, True)
+
+
+def test_forget_removes_a_card(taught: Shell) -> None:
+    first, *rest = taught.data("list")
+    result = taught("forget", first["id"])
+    assert (result.stdout, result.stderr) == ("", "Forgotten: Be brief.\n")
+    assert taught.data("forget", rest[0]["id"]) == {"forgotten": [rest[0]["id"]]}
+    assert taught.data("list") == rest[1:]
+
+
+def test_forget_all_asks_first(taught: Shell) -> None:
+    refused = taught("forget", "--all", typed="n\n")
+    assert refused.exit_code == 1
+    assert "Remove 3 cards of 'ann'" in refused.stderr
+    assert len(taught.data("list")) == 3
+    assert taught("forget", "--all", typed="y\n").exit_code == 0
+    assert taught.data("list") == []
+
+
+def test_forget_all_with_yes_asks_nothing(taught: Shell) -> None:
+    gone = taught.data("forget", "--all", "--yes")
+    assert (gone["cards"], gone["events"]) == (3, 3)
+    assert taught.data("list") == []
+
+
+@pytest.mark.parametrize("args", [(), ("id0001", "--all")])
+def test_forget_wants_a_card_or_all(taught: Shell, args: tuple[str, ...]) -> None:
+    assert taught("forget", *args).exit_code == 2
+
+
+# export, import
+
+
+def test_an_export_comes_back_for_another_user(taught: Shell) -> None:
+    file = taught.folder / "ann.json"
+    assert taught("export", "--out", str(file)).stderr == f"Wrote 3 cards to {file}.\n"
+    assert json.loads(taught("export").stdout)["format"] == "prefmem.export"
+    result = taught("import", str(file), user="bob")
+    assert result.stderr == "3 cards added, 0 heard again.\n"
+    texts = [card["text"] for card in taught.data("list")]
+    assert [card["text"] for card in taught.data("list", user="bob")] == texts
+    assert taught.data("import", str(file), user="bob") == {"added": [], "updated": []}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [("{", "is no JSON"), ("[]", "holds no export"), ("{}", "not a prefmem")]
+)
+def test_what_is_no_export_is_refused(shell: Shell, content: str, reason: str) -> None:
+    result = shell("import", shell.file(content))
+    assert (result.exit_code, reason in result.stderr) == (1, True)
+
+
+def test_a_file_that_cannot_be_written_is_named(taught: Shell) -> None:
+    result = taught("export", "--out", str(taught.folder / "none" / "x.json"))
+    assert (result.exit_code, "cannot write" in result.stderr) == (1, True)
+
+
+# doctor
+
+
+def test_doctor_finds_a_damaged_store(shell: Shell) -> None:
+    shell.db.write_bytes(b"no database at all, but long enough to be read as one" * 20)
+    result = shell("doctor")
+    assert result.exit_code == 1
+    assert "!!" in result.stdout
+    assert "Something is wrong" in result.stderr
+    found = json.loads(shell("doctor", "--json").stdout)
+    assert found["ok"] is False
+    assert found["versions"]["prefmem"] == prefmem.__version__
+
+
+@pytest.mark.model
+def test_doctor_finds_the_packaged_weights_healthy(shell: Shell) -> None:
+    result = shell("doctor")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    rows = [row.split() for row in result.stdout.splitlines()]
+    named = {tuple(row[:3]) for row in rows if row[:1] == ["ok"]}
+    assert {("ok", "weights", "embedder"), ("ok", "weights", "tagger")} <= named
+
+
+def test_a_store_that_is_not_there_yet_is_healthy(tmp_path: Path) -> None:
+    (finding,) = check_store(tmp_path / "prefs.db")
+    assert (finding.ok, finding.detail.startswith("none at")) == (True, True)
+    assert not (tmp_path / "prefs.db").exists()
+
+
+def test_a_store_of_another_embedder_is_found(taught: Shell) -> None:
+    store, basis = check_store(taught.db)
+    assert store.ok
+    assert "integrity ok" in store.detail
+    assert not basis.ok
+    assert "hash-64" in basis.detail
+
+
+def test_weights_are_compared_with_their_manifests(tmp_path: Path) -> None:
+    # sha256 of the three bytes "abc" is the standard's own test vector
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    (tmp_path / "embedder.onnx").write_bytes(b"abc")
+    (tmp_path / "embedder.json").write_text(json.dumps({"files": {"embedder.onnx": digest}}))
+    (tmp_path / "extra.json").write_text(json.dumps({"files": {"embedder.onnx": "0" * 64}}))
+    (tmp_path / "tokenizer.json").write_text("{}")
+    found = {f.what: (f.ok, f.detail) for f in check_weights(tmp_path)}
+    assert {what: ok for what, (ok, _) in found.items()} == {
+        "weights embedder": True, "weights extra": False, "weights tagger": False,
+    }  # fmt: skip
+    assert "damaged" in found["weights extra"][1]
+    assert "cannot read the manifest" in found["weights tagger"][1]
+
+
+# Commands that join
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Installs a module and one entry point for the length of a test."""
+
+    def install(target: str, source: str) -> None:
+        site = tmp_path / "site"
+        info = site / "joined-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: joined\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[prefmem.commands]\njoined = {target}\n")
+        (site / f"{target.partition(':')[0]}.py").write_text(source)
+        monkeypatch.syspath_prepend(site)  # pyright: ignore[reportUnknownMemberType]  # pytest leaves it untyped
+
+    return install
+
+
+def test_a_function_joins(shell: Shell, plugin: Callable[[str, str], None]) -> None:
+    plugin("joined_a:hello", 'def hello(name: str):\n    "Say hello."\n    print("hi", name)\n')
+    assert "Say hello." in shell("--help").stdout
+    assert shell("joined", "Ann").stdout == "hi Ann\n"
+
+
+def test_a_typer_app_joins(shell: Shell, plugin: Callable[[str, str], None]) -> None:
+    source = """
+import typer
+app = typer.Typer(help="Do two things.")
+@app.command()
+def one():
+    print("one done")
+@app.command()
+def two():
+    print("two done")
+"""
+    plugin("joined_b:app", source)
+    assert "Do two things." in shell("--help").stdout
+    assert shell("joined", "two").stdout == "two done\n"
+
+
+def test_a_refusal_inside_a_joined_command_is_code_1(
+    shell: Shell, plugin: Callable[[str, str], None]
+) -> None:
+    source = "import prefmem\ndef go():\n    raise prefmem.InputError('not so')\n"
+    plugin("joined_c:go", source)
+    result = shell("joined")
+    assert (result.exit_code, result.stderr) == (1, "Error: not so\n")
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "reason"),
+    [
+        (
+            "joined_d",
+            "import prefmem\nraise prefmem.MissingExtraError('pip install \"x[y]\"')",
+            'pip install "x[y]"',
+        ),
+        ("joined_e", "import no_such_package", "No module named 'no_such_package'"),
+        ("joined_f", "1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_command_that_cannot_load_says_so_when_called_and_breaks_nothing(
+    shell: Shell, plugin: Callable[[str, str], None], module: str, source: str, reason: str
+) -> None:
+    plugin(f"{module}:go", source)
+    helped = shell("--help")
+    assert helped.exit_code == 0
+    assert "joined" in helped.stdout
+    result = shell("joined", "--any", "thing")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert reason in result.stderr
+
+
+def test_the_measurements_are_there(shell: Shell) -> None:
+    assert "extraction" in shell("evaluate", "--help").stdout
+
+
+@pytest.mark.parametrize("model", ["tagger", "embedder"])
+def test_training_offers_its_options(shell: Shell, model: str) -> None:
+    shown = shell("train", model, "--help").stdout
+    assert "--out" in shown
+    assert "--seed" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_training_writes_weights_and_manifest(shell: Shell) -> None:
+    pytest.importorskip("torch")
+    out = shell.folder / "trained"
+    manifest = shell.data("train", "tagger", "--quick", "--out", str(out))
+    assert (manifest["seed"], manifest["command"]) == (0, "prefmem train tagger --seed 0 --quick")
+    assert {"tagger.onnx", "tagger.json", "tokenizer.json"} <= {p.name for p in out.iterdir()}
