@@ -9,9 +9,9 @@ import numpy as np
 from prefmem.evaluate.metrics import Figure
 from prefmem.memory import PreferenceMemory
 from prefmem.train.embedder import DATA
+from prefmem.train.progress import Progress
 from prefmem.train.ranking import load_families
 
-Progress = Callable[[str, int, int], None]
 _WINDOW = (
     ("user", "Can you look at my query? It takes four seconds and I don't know why."),
     ("assistant", "Sure, paste it and tell me which database you use."),
@@ -42,7 +42,8 @@ def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[s
     rules = [rule for family in families for rule in family.rules]
     queries = [query for family in families for query, _ in family.queries]
     rng = np.random.default_rng(seed)
-    asked = [queries[i] for i in rng.choice(len(queries), rounds, replace=False)]
+    order: list[int] = rng.permutation(len(queries))[:rounds].tolist()
+    asked = [queries[i] for i in order]
     ratios: dict[str, list[float]] = {"recall": [], "recall and render": [], "learn, six turns": []}
     with PreferenceMemory(":memory:") as memory:
         for i in range(cards):

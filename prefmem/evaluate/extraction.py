@@ -1,16 +1,16 @@
 """How well the default extractor reads our written windows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from prefmem.evaluate import plugs
 from prefmem.evaluate.metrics import Figure, f1, ratio
+from prefmem.train.progress import Progress
 from prefmem.train.windows import Gold, WrittenWindow, load_split
 from prefmem.types import Preference
 
 WINDOWS = Path(__file__).resolve().parent.parent / "train" / "data" / "windows"
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,15 @@
 """How close the packaged embedder is to the model that it was made from."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from prefmem.evaluate.metrics import Figure, mean
 from prefmem.models.embed import MiniLMEmbedder
 from prefmem.train.embedder import DATA
+from prefmem.train.progress import Progress
 from prefmem.train.ranking import load_families
-
-Progress = Callable[[str, int, int], None]
+from prefmem.types import Matrix
 
 
 def measure(*, texts: int, seed: int, progress: Progress) -> dict[str, Figure]:
@@ -29,9 +29,10 @@ def measure(*, texts: int, seed: int, progress: Progress) -> dict[str, Figure]:
 
     families = load_families(DATA)
     every = [q for f in families for q, _ in f.queries] + [r for f in families for r in f.rules]
-    drawn = [every[i] for i in np.random.default_rng(seed).choice(len(every), texts, replace=False)]
-    original = SentenceTransformer(str(base_folder()), device="cpu", local_files_only=True)
-    wanted = original.encode(drawn, normalize_embeddings=True, convert_to_numpy=True)
+    order: list[int] = np.random.default_rng(seed).permutation(len(every))[:texts].tolist()
+    drawn = [every[i] for i in order]
+    original: Any = SentenceTransformer(str(base_folder()), device="cpu", local_files_only=True)
+    wanted: Matrix = original.encode(drawn, normalize_embeddings=True, convert_to_numpy=True)
     progress("original", 1, 2)
     embedder = MiniLMEmbedder()
     rows = embedder.embed(drawn)

@@ -1,7 +1,5 @@
 """How well the default ranking finds rules, on topics that it was not calibrated on."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from prefmem import defaults
@@ -9,9 +7,8 @@ from prefmem.evaluate import plugs
 from prefmem.evaluate.metrics import Figure, mean, ratio
 from prefmem.train.calibrate import calibration_error
 from prefmem.train.embedder import DATA, strangers
+from prefmem.train.progress import Progress
 from prefmem.train.ranking import load_families, split
-
-Progress = Callable[[str, int, int], None]
 
 
 def measure(*, stores: int, seed: int, floor: float, progress: Progress) -> dict[str, Figure]:
