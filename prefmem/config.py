@@ -25,12 +25,12 @@ class Config(BaseModel):
         le=1,
         description="Relevance below which a conditional rule is left out.",
     )
-    candidates: int = Field(default=32, ge=1, le=1000, description="Cards looked at for a query.")
+    candidates: int = Field(default=16, ge=1, le=1000, description="Cards looked at for a query.")
     max_tokens: int = Field(
         default=400, ge=0, le=20_000, description="Size of the injected block, in tokens."
     )
     min_confidence: float = Field(
-        default=0.5, ge=0, le=1, description="Confidence below which nothing is stored."
+        default=0.3, ge=0, le=1, description="Confidence below which nothing is stored."
     )
     max_turn_chars: int = Field(
         default=100_000, ge=1, le=10_000_000, description="Length of a turn, in characters."

@@ -34,8 +34,8 @@ def user_turn_keys(turns: Sequence[Turn], session_id: str) -> dict[str, str]:
 
     Never by a message id: hosts give the same message new ids, cut histories and run a turn twice;
     content does not change. A key reads `words:before`; `before` is empty for the first turn of a
-    window. History may have been cut there, so a store takes `words:` and `words:x` for the same turn.
-    Tool and system messages between two turns do not count.
+    window. History may have been cut there, so a store takes `words:` and `words:x` for the same
+    turn. Tool and system messages between two turns do not count.
     """
     keys: dict[str, str] = {}
     before = ""
@@ -49,4 +49,3 @@ def user_turn_keys(turns: Sequence[Turn], session_id: str) -> dict[str, str]:
             keys[turn.id] = f"{words}:{after}"
         before = said
     return keys
-

@@ -2,6 +2,8 @@
 
 window ─ extract ─▶ preferences ─ reconcile ─▶ cards ─▶ store           learn(messages)
 query  ─ search ─▶ candidates ─ relevance ─ select ─▶ rules ─▶ prompt   recall(query), render(...)
+
+Over half of the lines are what the public verbs promise; the work is done in the parts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,28 +13,27 @@ from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from prefmem import defaults
 from prefmem.aio import twin
-from prefmem.cards.authority import claims_authority
+from prefmem.cards.check import admitted, checked, edited
 from prefmem.cards.fold import fold
-from prefmem.cards.reconcile import reconcile
+from prefmem.cards.record import record, restore
 from prefmem.config import Config
 from prefmem.errors import ConfigError, InputError, NotFoundError
 from prefmem.extract.ground import grounded
-from prefmem.ids import rule_hash, user_turn_keys
-from prefmem.messages import Message, clean, slot, to_turns
+from prefmem.ids import user_turn_keys
+from prefmem.messages import Message, clean, to_turns
 from prefmem.protocols import Embedder, Extractor, Store, Transaction, Writer
 from prefmem.render import render_block
-from prefmem.retrieve.dense import nearest
+from prefmem.retrieve.dense import nearest, scored
 from prefmem.retrieve.select import select
 from prefmem.stores.codec import Export
 from prefmem.stores.faiss import IndexCache, UserIndex
 from prefmem.types import (
-    LIVE,
     MAX_ID_BYTES,
     Candidate,
     Card,
@@ -63,13 +64,14 @@ _FOLLOWED = 8  # user turns of one call that the short-term vector takes in: old
 class PreferenceMemory:
     """Remembers how each user likes things done.
 
-    Safe to share between threads. Every verb has an async twin with the prefix `a` that runs it on a
-    worker thread.
+    Safe to share between threads. Every verb has an async twin with the prefix `a` that runs it on
+    a worker thread.
 
     Args:
         path: SQLite file, made if missing; `":memory:"` for none. Not together with `store`.
         store: Another store.
-        extractor: Finds preferences in dialogue; the embedded tagger unless given.
+        extractor: Finds preferences in dialogue; the embedded tagger unless given, `"qwen3"` for
+            the published Qwen3-0.6B extractor.
         embedder: Embeds cards and queries; the embedded MiniLM unless given.
         writer: Renders the block; JSON lines in a fenced block unless given.
         config: Settings.
@@ -89,7 +91,7 @@ class PreferenceMemory:
         path: str | Path | None = None,
         *,
         store: Store | None = None,
-        extractor: Extractor | None = None,
+        extractor: Extractor | Literal["qwen3"] | None = None,
         embedder: Embedder | None = None,
         writer: Writer = render_block,
         config: Config | None = None,
@@ -104,7 +106,7 @@ class PreferenceMemory:
             raise ConfigError(f"path={str(path)!r} names no file; pass a path, or ':memory:'")
         self.config = config or Config()
         self.embedder = embedder or defaults.embedder()
-        self.extractor = extractor or defaults.extractor(self.config)
+        self.extractor = defaults.extractor(self.config, extractor)
         self._writer, self._tenant, self._clock, self._ids = writer, tenant, clock, ids
         self._secret = ids().encode()
         self._cache = IndexCache(self.config.cache_bytes)
@@ -123,7 +125,7 @@ class PreferenceMemory:
     ) -> LearnReport:
         """Learn from a stretch of dialogue; the same turn teaches once, however often it comes.
 
-        Only user turns are learned from; the rest is context. Nothing is stored unless all of it is.
+        Only user turns are learned from; the rest is context. All of it is stored, or nothing is.
 
         Args:
             messages: Dicts with role and content, (role, text) pairs, turns, or LangChain messages,
@@ -282,7 +284,8 @@ class PreferenceMemory:
         """
         user = self._user(user_id)
         given = Scope(scope or "conditional")
-        preference = self._checked(Preference(condition, action, polarity, scope=given))
+        preference = Preference(condition, action, polarity, scope=given)
+        preference = checked(preference, longest=self.config.max_slot_chars)
         if scope is None and not preference.condition:
             preference = replace(preference, scope=Scope("global"))
         drafts = [(preference, self.embedder.embed([preference.text])[0])]
@@ -319,7 +322,9 @@ class PreferenceMemory:
             old = self._found(user, card_id)
             if scope is not None:
                 given["scope"] = replace(old.preference.scope, kind=scope)
-            card = self._edited(old, given, status)
+            card = edited(
+                old, given, status=status, longest=self.config.max_slot_chars, now=self._clock()
+            )
             vector = self.embedder.embed([card.text])[0]
             with self._store.write(user) as transaction:
                 if transaction.card(old.id) == old:
@@ -332,8 +337,8 @@ class PreferenceMemory:
     def forget(self, card_id: str, *, user_id: str) -> None:
         """Remove a card for good: its text, vector, evidence, and its traces in the log.
 
-        A turn that taught it is not learned again; saying it in a new turn is. The short-term vector,
-        which may hold that turn, starts anew.
+        A turn that taught it is not learned again; saying it in a new turn is. The short-term
+        vector, which may hold that turn, starts anew.
 
         Raises:
             NotFoundError: The user has no such card.
@@ -401,9 +406,9 @@ class PreferenceMemory:
     def load(self, data: Mapping[str, Any], *, user_id: str) -> LearnReport:
         """Take in an export, for this user or another one; loading it twice changes nothing.
 
-        Vectors are made anew, so the export may come from a store with another embedder. A rule that
-        the user has already gains the evidence; one that claims authority waits for confirmation
-        again. What the user forgot since stays forgotten.
+        Vectors are made anew, so the export may come from a store with another embedder. A rule
+        that the user has already gains the evidence; one that claims authority waits for
+        confirmation again. What the user forgot since stays forgotten.
 
         Returns:
             The cards that were added or gained evidence.
@@ -414,38 +419,22 @@ class PreferenceMemory:
         user = self._user(user_id)
         held = Export.read(data)
         state = self._loadable_state(held, user_id)
-        log = tuple(self._admitted(event) for event in held.log(user_id))
+        longest = self.config.max_slot_chars
+        log = tuple(admitted(event, longest=longest) for event in held.log(user_id))
         cards = fold(log)
         vectors = dict(
             zip(cards, self.embedder.embed([c.text for c in cards.values()]), strict=True)
         )
         with self._store.write(user) as transaction:
-            news = {e.key: e for e in log if not transaction.knows(e.key)}.values()
-            if not news:
+            done = restore(transaction, log, vectors, user=user, ids=self._ids, now=self._clock())
+            if done is None:
                 return LearnReport()
-            told = {c.card.id for event in news for c in event.changes}
-            fresh = {i: cards[i] for i in cards if i in told and transaction.card(i) is None}
-            taken = _taken(transaction, news, fresh)
-            said = [c for i, c in fresh.items() if i in taken and _taken_now(transaction, c)]
-            for event in news:
-                mine = (c for c in event.changes if c.card.id in fresh and c.card.id not in taken)
-                transaction.record(replace(event, changes=tuple(mine)), vectors)
-            late = tuple(Change("add", c) for i, c in fresh.items() if i in taken and c not in said)
-            if late:
-                key = f"load:{self._ids()}"
-                transaction.record(Event(key, "load", late, self._clock()), vectors)
-            merged: tuple[Change, ...] = ()
-            if said:
-                key, drafts = f"load:{self._ids()}", [(c.preference, vectors[c.id]) for c in said]
-                merged = self._record(transaction, user, "load", key, drafts, "imported", "")
             if state is not None and transaction.state() is None:
                 transaction.save_state(replace(state, long=read_out(transaction.shelf())))
             else:
                 self._follow(transaction, user)
-        return LearnReport(
-            added=tuple(c for c in fresh.values() if c not in said),
-            updated=tuple(change.card for change in merged),
-        )
+        added, merged = done
+        return LearnReport(added=added, updated=tuple(change.card for change in merged))
 
     # Life cycle
 
@@ -477,61 +466,14 @@ class PreferenceMemory:
             raise NotFoundError(f"user {user.user_id!r} has no card {card_id!r}")
         return card
 
-    def _checked(self, preference: Preference) -> Preference:
-        """Clean the slots of a rule that came by hand, and refuse what is none."""
-        for name, value, known in (
-            ("polarity", preference.polarity, get_args(Polarity)),
-            ("scope", preference.scope.kind, get_args(ScopeKind)),
-        ):
-            if value not in known:
-                raise InputError(f"{name}={value!r} is none of {', '.join(known)}")
-        longest = self.config.max_slot_chars
-        slots = {"condition": preference.condition, "action": preference.action}
-        for name, text in slots.items():
-            found = slot(text, longest=longest)
-            if found is None:
-                raise InputError(f"the {name} is longer than {longest} characters; shorten it")
-            slots[name] = found
-        if not slots["action"]:
-            raise InputError("the action is empty; say what to do, as in 'use type hints'")
-        return replace(preference, **slots)
-
-    def _edited(self, old: Card, given: Mapping[str, Any], status: str | None) -> Card:
-        """Give a card as an edit leaves it."""
-        preference = self._checked(replace(old.preference, **given))
-        after = old.status
-        if status is not None:
-            if status not in ("active", "quarantined"):
-                raise InputError(f"status={status!r} is neither 'active' nor 'quarantined'")
-            after = status
-        elif after == "active" and preference.text != old.text and claims_authority(preference):
-            after = "quarantined"
-        return replace(
-            old,
-            preference=preference,
-            status=after,
-            source="edited" if given else old.source,
-            recorded_at=self._clock(),
-        )
-
-    def _admitted(self, event: Event) -> Event:
-        """Check the rules of an imported event; what must not come in as active is quarantined."""
-        changes: list[Change] = []
-        for change in event.changes:
-            card = replace(change.card, preference=self._checked(change.card.preference))
-            if card.status == "active" and claims_authority(card.preference):
-                card = replace(card, status="quarantined")
-            changes.append(replace(change, card=card))
-        return replace(event, changes=tuple(changes))
-
     def _loadable_state(self, held: Export, user_id: str) -> UserState | None:
         """Give the vectors of an export if they live in this memory's space."""
         if held.state is None or held.state.basis != self.embedder.basis:
             return None
         state, width = held.state.state(user_id), self.embedder.width
         for name, vector in (("long", state.long), ("short", state.short)):
-            if vector.size != width or not np.isfinite(vector).all():
-                raise InputError(f"not a prefmem export: state.{name}: not {width} finite numbers")
+            if vector.size != width:
+                raise InputError(f"not a prefmem export: state.{name}: not {width} numbers")
         return state
 
     def _record(
@@ -544,25 +486,10 @@ class PreferenceMemory:
         source: Source,
         session_id: str,
     ) -> tuple[Change, ...]:
-        """Reconcile preferences with the cards that are there now, and log them as one event."""
-        changes: dict[bytes, Change] = {}
-        vectors: dict[str, Vector] = {}
-        now = self._clock()
-        for preference, vector in drafts:
-            same = rule_hash(preference)
-            before = changes.get(same)
-            status: Status = "quarantined" if claims_authority(preference) else "active"
-            change = reconcile(
-                preference,
-                before.card if before else transaction.twin(preference),
-                user=user, card_id=self._ids(), status=status, source=source,
-                session_id=session_id, now=now,
-            )  # fmt: skip
-            changes[same] = replace(change, op=before.op) if before else change
-            vectors.setdefault(change.card.id, vector)  # of the text that the card keeps
-        event = Event(key, kind, tuple(changes.values()), now)
-        transaction.record(event, vectors)
-        return event.changes
+        return record(
+            transaction, drafts, user=user, kind=kind, key=key, source=source,
+            session_id=session_id, ids=self._ids, now=self._clock(),
+        )  # fmt: skip
 
     def _follow(
         self,
@@ -593,15 +520,9 @@ class PreferenceMemory:
         )
         positions, cosines = nearest(index, vector, k=self.config.candidates)
         relevance = self.embedder.relevance(cosines) if vector.any() else np.zeros_like(cosines)
-        shelf = index.shelf
-        ids = [shelf.ids[i] for i in positions]
+        ids = [index.shelf.ids[i] for i in positions]
         cards = {c.id: c for c in self._store.cards(user, ids=ids, status="active")}
-        scored = [
-            Candidate(cards[shelf.ids[i]], shelf.matrix[i], float(c), float(r))
-            for i, c, r in zip(positions, cosines, relevance, strict=True)
-            if shelf.ids[i] in cards  # forgotten or put aside a moment ago
-        ]
-        return tuple(sorted(scored, key=lambda c: (-c.relevance, -c.dense, c.card.id)))
+        return scored(index.shelf, positions, cosines, relevance, cards)
 
     def _recall_of(self, card_ids: Iterable[str], user_id: str | None) -> Recall:
         """Make a recall of the user's active cards with these ids, in the order given."""
@@ -651,20 +572,3 @@ def _check_session(session_id: str) -> None:
             f"session_id={session_id!r:.80}: text of at most {MAX_ID_BYTES} bytes without NUL or "
             "lone surrogates is needed; pass a hash of a longer one"
         )
-
-
-def _taken_now(transaction: Transaction, card: Card) -> bool:
-    """Whether a live card would say the same as another card of the user."""
-    return card.status in LIVE and transaction.twin(card.preference) is not None
-
-
-def _taken(
-    transaction: Transaction, news: Iterable[Event], fresh: Mapping[str, Card]
-) -> frozenset[str]:
-    """Name the new cards that say, or once said, the same as another card of the user."""
-    return frozenset(
-        change.card.id
-        for event in news
-        for change in event.changes
-        if change.card.id in fresh and _taken_now(transaction, change.card)
-    )

@@ -5,6 +5,7 @@ A message is a dict, a (role, text) pair, a turn, or anything shaped like a Lang
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol, TypeAlias, cast
 
 from prefmem.errors import InputError
@@ -75,18 +76,20 @@ _DROPPED = frozenset({"Cc", "Cf", "Co", "Cn", "Cs"})
 def to_turns(messages: Iterable[Message], *, max_chars: int) -> tuple[Turn, ...]:
     """Read messages into turns, oldest first.
 
-    Empty messages (a bare tool call, an image) keep their place with an empty text; so do files that
-    lie in a content block, as they are not what the user says.
+    Empty messages (a bare tool call, an image) keep their place with an empty text; so do files
+    that lie in a content block, as they are not what the user says.
 
     Raises:
         InputError: A role is unknown, a message has no readable form, two turns have one id, or a
-            text is too long; the message names the position, and nothing was taken in.
+            user's text is too long; the message names the position, and nothing was taken in.
     """
     turns: list[Turn] = []
     ids: set[str] = set()
     for position, message in enumerate(messages):
         turn = _to_turn(message, position)
-        if len(turn.text) > max_chars:
+        if turn.role != "user":  # context: its beginning will do
+            turn = replace(turn, text=turn.text[:max_chars])
+        elif len(turn.text) > max_chars:
             raise InputError(
                 f"message {position} has {len(turn.text):,} characters, at most {max_chars:,} are "
                 "read; leave pasted files out, or raise max_turn_chars in the config"

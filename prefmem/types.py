@@ -338,8 +338,9 @@ class Erasure:
     Attributes:
         cards: Cards removed.
         events: Log entries removed.
-        checkpointed: Whether the freed bytes have left the write-ahead log; False while
-            another connection is reading, then a later erasure or `close` clears them.
+        checkpointed: Whether the freed bytes have left the files; False while another connection
+            is reading, or where the file is too large to be rewritten in passing. Then a later
+            erasure, `close`, or the store's `compact` clears them.
     """
 
     cards: int

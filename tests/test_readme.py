@@ -35,7 +35,8 @@ def test_each_example_runs_and_is_short(path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_the_commands_of_the_readme_exist() -> None:
-    shown = set(re.findall(r"^prefmem (\w+)", README, re.MULTILINE))
+    section = README.split("## On the command line")[1].split("```")[1]
+    shown = set(re.findall(r"^prefmem (\w+)", section, re.MULTILINE))
     assert {"demo", "learn", "recall", "list", "doctor"} <= shown
     told = subprocess.run(
         [sys.executable, "-m", "prefmem", "--help"], capture_output=True, text=True, check=True

@@ -1,9 +1,9 @@
 """Rules that would give an agent orders instead of telling it how to answer.
 
-A preference says how to answer. One about tools, recipients, addresses, money, permissions, secrets,
-other people's data or hiding things waits in quarantine until the user confirms it outside the
-model. This is a second line behind the origin of a rule (verbatim words of the user), and catches
-what is plain to see; it decides nothing about text that it does not match.
+A preference says how to answer. One about tools, recipients, addresses, money, permissions,
+secrets, other people's data or hiding things waits in quarantine until the user confirms it outside
+the model. This is a second line behind the origin of a rule (verbatim words of the user), and
+catches what is plain to see; it decides nothing about text that it does not match.
 """
 
 import re

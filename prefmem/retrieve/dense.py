@@ -1,12 +1,12 @@
 """Candidates for a query: the nearest cards by meaning, and every global one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from prefmem.types import Shelf, Vector
+from prefmem.types import Candidate, Card, Shelf, Vector
 
 
 class Index(Protocol):
@@ -40,3 +40,27 @@ def nearest(index: Index, query: Vector, *, k: int) -> tuple[Sequence[int], Vect
         return positions.tolist(), cosines
     extra = index.shelf.matrix[more] @ query  # (g, e) @ (e,) -> (g,)
     return [*positions.tolist(), *more], np.concatenate([cosines, extra])
+
+
+def scored(
+    shelf: Shelf,
+    positions: Sequence[int],
+    cosines: Vector,
+    relevance: Vector,
+    cards: Mapping[str, Card],
+) -> tuple[Candidate, ...]:
+    """Make candidates of what was found, best first; of equal scores in the order of ids.
+
+    Args:
+        shelf: The cards that were searched.
+        positions: Places in the shelf, (n,).
+        cosines: Cosine of each with the query, (n,).
+        relevance: Probability of each that it applies, (n,).
+        cards: The cards that are still active, by id; the others were forgotten a moment ago.
+    """
+    found = [
+        Candidate(cards[shelf.ids[i]], shelf.matrix[i], float(c), float(r))
+        for i, c, r in zip(positions, cosines, relevance, strict=True)
+        if shelf.ids[i] in cards
+    ]
+    return tuple(sorted(found, key=lambda c: (-c.relevance, -c.dense, c.card.id)))

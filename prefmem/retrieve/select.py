@@ -10,8 +10,8 @@ def select(
 ) -> tuple[int, ...]:
     """Choose the rules that apply.
 
-    Global rules hold for every answer; they come first, the surest and newest of them when there are
-    too many. A conditional rule must reach `min_score`; with none there, nothing is injected.
+    Global rules hold for every answer; they come first, the surest and newest of them when there
+    are too many. A conditional rule must reach `min_score`; with none there, nothing is injected.
 
     Args:
         candidates: Everything considered.

@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias, cast
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from prefmem.errors import InputError, StoreUnavailableError
 from prefmem.types import (
@@ -33,6 +40,7 @@ _STATE = struct.Struct("<4sHHII")  # magic, version, dtype (1 = float32), width,
 _MAGIC = b"PMST"
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
+Number: TypeAlias = Annotated[float, Field(ge=-1e9, le=1e9)]  # of a vector
 Moment: TypeAlias = Annotated[AwareDatetime, Field(ge=_FIRST, lt=_LAST)]
 
 
@@ -130,6 +138,9 @@ class ChangeRecord(_Strict):
     card: CardRecord
 
 
+_CHANGES = TypeAdapter(tuple[ChangeRecord, ...])
+
+
 class EventRecord(_Strict):
     """An event as written in exports."""
 
@@ -165,8 +176,8 @@ class StateRecord(_Strict):
     """A user's vectors as written in exports."""
 
     basis: str
-    long: tuple[FiniteFloat, ...]
-    short: tuple[FiniteFloat, ...]
+    long: tuple[Number, ...]
+    short: tuple[Number, ...]
     session_id: str
     steps: int = Field(ge=0, lt=2**53)
 
@@ -276,7 +287,7 @@ def read_changes(text: str, user_id: str) -> tuple[Change, ...]:
         StoreUnavailableError: The text is damaged.
     """
     try:
-        records = [ChangeRecord.model_validate(r) for r in json.loads(text)]
+        records = _CHANGES.validate_json(text)
     except ValueError:  # its message would hold a card's text
         raise _damaged("log entry") from None
     return tuple(Change(r.op, r.card.card(user_id)) for r in records)

@@ -1,8 +1,9 @@
 """The two vectors of a user: what their cards are about, and what the session is about.
 
-Long-term is a read-out of the cards, z = sum over cards of p^2 v, with v the unit vector of a card and
-p the probability that it holds; it has no state of its own that could drift from them. Short-term is
-an exponentially weighted mean of the session's user turns and starts at zero with every session.
+Long-term is a read-out of the cards, z = sum over cards of p^2 v, with v the unit vector of a card
+and p the probability that it holds; it has no state of its own that could drift from them.
+Short-term is an exponentially weighted mean of the session's user turns and starts at zero with
+every session.
 """
 
 from dataclasses import replace

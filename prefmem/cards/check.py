@@ -1,0 +1,85 @@
+"""Cards and rules that come by hand or from an export: checked before they are taken in."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, get_args
+
+from prefmem.cards.authority import claims_authority
+from prefmem.errors import InputError
+from prefmem.messages import slot
+from prefmem.types import Card, Change, Event, Polarity, Preference, ScopeKind, Status
+
+
+def checked(preference: Preference, *, longest: int) -> Preference:
+    """Clean the slots of a rule that did not come from an extractor, and refuse what is none.
+
+    Args:
+        preference: The rule; left as it is.
+        longest: Length of a condition or an action, in characters.
+
+    Raises:
+        InputError: A slot is too long, the action is empty, or a choice is unknown.
+    """
+    for name, value, known in (
+        ("polarity", preference.polarity, get_args(Polarity)),
+        ("scope", preference.scope.kind, get_args(ScopeKind)),
+    ):
+        if value not in known:
+            raise InputError(f"{name}={value!r} is none of {', '.join(known)}")
+    condition = _fitting("condition", preference.condition, longest)
+    action = _fitting("action", preference.action, longest)
+    if not action:
+        raise InputError("the action is empty; say what to do, as in 'use type hints'")
+    return replace(preference, condition=condition, action=action)
+
+
+def edited(
+    old: Card, given: Mapping[str, Any], *, status: str | None, longest: int, now: datetime
+) -> Card:
+    """Give a card as an edit leaves it.
+
+    A card that comes to claim authority is quarantined, unless `status` confirms it.
+
+    Args:
+        old: The card; left as it is.
+        given: The fields of its preference that change.
+        status: `active`, `quarantined`, or None for no wish.
+        longest: Length of a condition or an action, in characters.
+        now: The time to record, UTC.
+
+    Raises:
+        InputError: The result is no rule, or the status is unknown.
+    """
+    preference = checked(replace(old.preference, **given), longest=longest)
+    wished: dict[str, Status] = {"active": "active", "quarantined": "quarantined"}
+    if status is not None and status not in wished:
+        raise InputError(f"status={status!r} is none of {', '.join(wished)}")
+    after = old.status if status is None else wished[status]
+    claims = preference.text != old.text and claims_authority(preference)
+    if status is None and after == "active" and claims:
+        after = "quarantined"
+    source = "edited" if given else old.source
+    return replace(old, preference=preference, status=after, source=source, recorded_at=now)
+
+
+def admitted(event: Event, *, longest: int) -> Event:
+    """Check the rules of an imported event; what must not come in as active is quarantined.
+
+    Raises:
+        InputError: One of them is no rule.
+    """
+    changes: list[Change] = []
+    for change in event.changes:
+        card = replace(change.card, preference=checked(change.card.preference, longest=longest))
+        if card.status == "active" and claims_authority(card.preference):
+            card = replace(card, status="quarantined")
+        changes.append(replace(change, card=card))
+    return replace(event, changes=tuple(changes))
+
+
+def _fitting(name: str, text: str, longest: int) -> str:
+    found = slot(text, longest=longest)
+    if found is None:
+        raise InputError(f"the {name} is longer than {longest} characters; shorten it")
+    return found

@@ -1,0 +1,183 @@
+"""What is written is read back; what is damaged or foreign is refused by name."""
+
+import json
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefmem import Card, Evidence, InputError, Preference, Scope, UserState
+from prefmem.errors import StoreUnavailableError
+from prefmem.stores import codec
+from prefmem.types import Change, Event
+
+AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+RULE = Preference(
+    'writing to \0 my "team" �',
+    "use 😀",
+    "avoid",
+    0.1 + 0.2,
+    Scope("global", "mail", "team", "de"),
+    (Evidence("0", "line\nline"), Evidence("1", "x")),
+)
+CARD = Card("c", "ann", RULE, "superseded", "imported", "s", AT, AT, AT, "d")
+STATE = UserState(
+    "ann", "b", np.array([0.1, -2], np.float32), np.array([1e-8, 3], np.float32), "s", 7
+)
+
+
+def export() -> dict[str, Any]:
+    events = [Event("k", "learn", (Change("add", CARD),), AT, 1)]
+    return codec.Export.of("ann", cards=[CARD], events=events, state=STATE, at=AT).model_dump(
+        mode="json"
+    )
+
+
+def test_cards_and_changes_come_back() -> None:
+    assert codec.read_card(codec.write_card(CARD), "ann") == CARD
+    changes = (Change("add", CARD), Change("merge", CARD))
+    text = codec.write_changes(changes)
+    assert codec.read_changes(text, "ann") == changes
+    assert codec.read_card(codec.write_card(CARD), "bob").user_id == "bob"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_text_comes_back(text: str) -> None:
+    card = Card("c", "ann", Preference(text, f"x{text}"), "active", "said", text, AT, AT)
+    assert codec.read_card(codec.write_card(card), "ann") == card
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"id": "c"}', "\x00"])
+def test_damaged_cards_and_changes_are_named_without_their_text(text: str) -> None:
+    with pytest.raises(StoreUnavailableError, match="a card is damaged; restore a backup"):
+        codec.read_card(text, "ann")
+    if text != "[]":
+        with pytest.raises(StoreUnavailableError, match="a log entry is damaged"):
+            codec.read_changes(text, "ann")
+
+
+def test_one_card_is_taken_out_of_the_changes() -> None:
+    other = Card('odd "id" \\ ü', "ann", RULE, "active", "said", "", AT, AT)
+    text = codec.write_changes((Change("add", CARD), Change("add", other)))
+    assert codec.read_changes(codec.without_card(text, "c"), "ann") == (Change("add", other),)
+    assert codec.name_in_changes(other.id) in text
+    assert codec.name_in_changes(other.id) not in codec.without_card(text, other.id)
+
+
+def test_vectors_come_back_as_unit_rows() -> None:
+    blob = codec.write_vector(np.array([0.6, 0.8, 0], np.float32))
+    assert len(blob) == 6
+    rows = codec.read_vectors([blob, bytes(6)], 3)
+    assert rows[0] == pytest.approx([0.6, 0.8, 0], abs=1e-3)
+    assert np.linalg.norm(rows[0]) == pytest.approx(1)
+    assert rows[1].tolist() == [0, 0, 0]
+    assert codec.read_vectors([], 3).shape == (0, 3)
+    with pytest.raises(StoreUnavailableError, match="a vector is damaged"):
+        codec.read_vectors([blob, blob[:-1]], 3)
+
+
+def test_states_come_back_and_damage_is_seen() -> None:
+    blob = codec.write_state(STATE)
+    long, short = codec.read_state(blob)
+    assert long.tolist() == STATE.long.tolist()
+    assert short.tolist() == STATE.short.tolist()
+    for bad in (b"", blob[:10], blob[:-1], blob + b"x", b"X" + blob[1:], blob[:-1] + b"\x01"):
+        with pytest.raises(StoreUnavailableError, match="state is damaged"):
+            codec.read_state(bad)
+
+
+@given(st.integers(0, 31), st.integers(0, 7))
+def test_every_flipped_bit_of_a_state_is_seen(byte: int, bit: int) -> None:
+    blob = bytearray(codec.write_state(STATE))
+    assert len(blob) == 32
+    blob[byte] ^= 1 << bit
+    with pytest.raises(StoreUnavailableError):
+        codec.read_state(bytes(blob))
+
+
+def test_times_are_written_in_utc() -> None:
+    there = timezone(timedelta(hours=2))
+    assert codec.stamp(datetime(2026, 1, 1, 1, tzinfo=there)) == "2025-12-31T23:00:00+00:00"
+
+
+def test_an_export_is_json_and_comes_back() -> None:
+    data = json.loads(json.dumps(export()))
+    held = codec.Export.read(data)
+    assert [r.card("ann") for r in held.cards] == [CARD]
+    (event,) = held.log("ann")
+    assert event == Event("k", "learn", (Change("add", CARD),), AT, 1)
+    assert held.state is not None
+    state = held.state.state("ann")
+    assert state.long.tolist() == STATE.long.tolist()
+    assert (state.basis, state.session_id, state.steps) == ("b", "s", 7)
+
+
+def test_cards_without_an_event_get_one() -> None:
+    data = export()
+    data["events"] = []
+    (event,) = codec.Export.read(data).log("bob")
+    assert event.kind == "load"
+    assert [c.card.user_id for c in event.changes] == ["bob"]
+    assert codec.Export.read(data).log("bob")[0].key == event.key
+
+
+def broken(path: str, value: object) -> dict[str, Any]:
+    data = deepcopy(export())
+    at: Any = data
+    *way, last = (int(p) if p.isdigit() else p for p in path.split("."))
+    for part in way:
+        at = at[part]
+    at[last] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("format", "other"),
+        ("version", 0),
+        ("user_id", None),
+        ("cards", "none"),
+        ("cards.0.id", ""),
+        ("cards.0.id", "x" * 65),
+        ("cards.0.action", ""),
+        ("cards.0.action", "\ud800"),
+        ("cards.0.condition", 7),
+        ("cards.0.polarity", "maybe"),
+        ("cards.0.confidence", 1.5),
+        ("cards.0.confidence", float("nan")),
+        ("cards.0.scope.kind", "some"),
+        ("cards.0.status", "gone"),
+        ("cards.0.valid_from", "yesterday"),
+        ("cards.0.valid_from", "2026-01-01T00:00:00"),
+        ("cards.0.recorded_at", "0001-01-01T00:00:00Z"),
+        ("cards.0.extra", 1),
+        ("events.0.seq", 0),
+        ("events.0.key", ""),
+        ("events.0.kind", "party"),
+        ("events.0.changes.0.op", "steal"),
+        ("events.0.changes.0.card.source", "rumour"),
+        ("events.0.at", "9999-12-31T23:59:59Z"),
+        ("state.long", [1, float("inf")]),
+        ("state.steps", -1),
+        ("state.steps", 2**63),
+    ],
+)
+def test_a_broken_export_is_refused_by_field(path: str, value: object) -> None:
+    with pytest.raises(InputError, match=f"not a prefmem export: {path}"):
+        codec.Export.read(broken(path, value))
+
+
+@pytest.mark.parametrize("data", [None, 7, "x", [], {}, {"version": 1}])
+def test_what_is_no_export_is_refused(data: object) -> None:
+    with pytest.raises(InputError, match="not a prefmem export"):
+        codec.Export.read(data)
+
+
+def test_an_export_of_a_newer_format_is_refused() -> None:
+    with pytest.raises(InputError, match="format version 2, this prefmem reads 1; upgrade"):
+        codec.Export.read({"version": 2, "anything": "new"})

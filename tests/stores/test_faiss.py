@@ -1,0 +1,112 @@
+"""The index finds what a plain search finds; the cache holds what fits and what is current."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prefmem.stores.faiss import IndexCache, UserIndex
+from prefmem.types import Shelf, UserKey, Vector
+
+
+def shelf(rows: int, *, width: int = 8, seed: int = 0, revision: int = 1) -> Shelf:
+    matrix = np.random.default_rng(seed).standard_normal((rows, width)).astype(np.float32)
+    matrix /= np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+    ids = tuple(f"c{n:05}" for n in range(rows))
+    return Shelf(revision, ids, np.zeros(rows, dtype=np.bool_), np.ones(rows, np.float32), matrix)
+
+
+def unit(width: int, seed: int) -> Vector:
+    vector = np.random.default_rng(seed).standard_normal(width).astype(np.float32)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+@given(st.integers(0, 60), st.integers(1, 70), st.integers(1, 48), st.integers(0, 10_000))
+def test_it_equals_a_plain_search(rows: int, k: int, width: int, seed: int) -> None:
+    cards = shelf(rows, width=width, seed=seed)
+    query = unit(width, seed + 1)
+    positions, cosines = UserIndex.build(cards).search(query, k)
+    plain = cards.matrix.astype(np.float64) @ query.astype(np.float64)
+    best = np.sort(plain)[::-1][:k]
+    assert len(positions) == len(set(positions.tolist())) == min(k, rows)
+    assert np.allclose(cosines, best, atol=1e-5)
+    assert np.allclose(plain[positions], cosines, atol=1e-5)
+    assert (np.diff(cosines) <= 0).all()
+
+
+def test_equal_cosines_come_by_position() -> None:
+    rows = np.tile(np.array([[1, 0]], dtype=np.float32), (5, 1))
+    cards = Shelf(1, tuple("abcde"), np.zeros(5, np.bool_), np.ones(5, np.float32), rows)
+    positions, _ = UserIndex.build(cards).search(rows[0], 5)
+    assert positions.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_no_cards_give_nothing() -> None:
+    positions, cosines = UserIndex.build(shelf(0)).search(unit(8, 1), 3)
+    assert positions.tolist() == cosines.tolist() == []
+
+
+class Loads:
+    """Counts the shelves that were asked for."""
+
+    def __init__(self, rows: int = 10) -> None:
+        self.asked: list[str] = []
+        self.revision = 1
+        self.rows = rows
+
+    def __call__(self, user: UserKey) -> Shelf:
+        self.asked.append(user.user_id)
+        return shelf(self.rows, revision=self.revision)
+
+
+ANN, BOB, CAT = (UserKey(name) for name in ("ann", "bob", "cat"))
+TEN = UserIndex.build(shelf(10)).size_bytes
+
+
+def test_an_index_is_kept_while_the_revision_stands() -> None:
+    loads, cache = Loads(), IndexCache(10 * TEN)
+    first = cache.get(ANN, 1, loads)
+    assert cache.get(ANN, 1, loads) is first
+    loads.revision = 2
+    second = cache.get(ANN, 2, loads)
+    assert second is not first
+    assert second.shelf.revision == 2
+    assert loads.asked == ["ann", "ann"]
+    cache.drop(ANN)
+    cache.drop(BOB)
+    cache.get(ANN, 2, loads)
+    assert loads.asked == ["ann", "ann", "ann"]
+
+
+def test_users_and_tenants_have_indexes_of_their_own() -> None:
+    loads, cache = Loads(), IndexCache(10 * TEN)
+    indexes = [cache.get(user, 1, loads) for user in (ANN, BOB, UserKey("ann", "t"))]
+    assert len({id(index) for index in indexes}) == 3
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    loads, cache = Loads(), IndexCache(2 * TEN)
+    for user in (ANN, BOB, ANN, CAT):  # cat takes bob's place
+        cache.get(user, 1, loads)
+    loads.asked.clear()
+    for user in (ANN, CAT, BOB):
+        cache.get(user, 1, loads)
+    assert loads.asked == ["bob"]
+
+
+def test_an_index_that_never_fits_serves_and_is_not_kept() -> None:
+    for room in (0, TEN - 1):
+        loads, cache = Loads(), IndexCache(room)
+        assert len(cache.get(ANN, 1, loads).shelf.ids) == 10
+        cache.get(ANN, 1, loads)
+        assert loads.asked == ["ann", "ann"]
+
+
+def test_users_without_cards_take_room_too() -> None:
+    loads, cache = Loads(rows=0), IndexCache(20_000)
+    everyone = [UserKey(f"u{n}") for n in range(1000)]
+    for user in everyone:
+        cache.get(user, 1, loads)
+    loads.asked.clear()
+    for user in reversed(everyone):
+        cache.get(user, 1, loads)
+    assert len(loads.asked) > 900
