@@ -61,7 +61,7 @@ def export(
 
 
 def without_traces(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes of our source files, in place: the same weights, the same bytes."""
+    """Drop what the exporter notes of our source files, in place: same weights, same bytes."""
     model.doc_string = ""
     del model.metadata_props[:]
     graph = model.graph
