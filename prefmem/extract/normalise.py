@@ -16,8 +16,9 @@ _LEADING = re.compile(
 )
 _WHEN = re.compile(r"^(?:when(?:ever)?|(?:every ?|each |any ?)time(?: that)?)\s+", re.I)
 _LOOSE_END = re.compile(
-    r"(?:\s+(?:should be|shall be|must be|has to be|have to be|wants? to be|to be|i only want"
-    r"|i want|i'd like|i like|i prefer|it's|it is|is|are|should|must|just|only|and|but|then))+$",
+    r"(?:\s+(?:(?:it\s+)?(?:should|shall|must|has to|have to|wants? to) be|to be|i only want|i want"
+    r"|i'd like|i'd rather|i like|i prefer|there's|it's|it is|is|are|should|must|just|only|and|but"
+    r"|then))+$",
     re.I,
 )
 _BARE = re.compile(r"\w{1,7}(?: (?:the|a|an|my|me|this|that|it))?", re.I)
