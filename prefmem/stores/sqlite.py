@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from time import monotonic, sleep
 
 import numpy as np
 
@@ -41,6 +42,7 @@ from prefmem.types import (
 
 APPLICATION_ID = 0x7072656D  # "prem"
 _WAIT_MS = 15_000
+_PAUSE = 0.01  # seconds
 _IN_A_QUERY = 500
 _COMPACTED_BYTES = 32 * 2**20  # a file of this size is rewritten in about a third of a second
 _UNSCRUBBED = "insert or ignore into meta values ('unscrubbed', 1)"
@@ -70,7 +72,7 @@ class SQLiteStore:
                 self.path, timeout=_WAIT_MS / 1000, isolation_level=None, check_same_thread=False
             )
             try:
-                self._prepare()
+                self._prepare_patiently()
             except BaseException:
                 self._db.close()
                 raise
@@ -313,6 +315,23 @@ class SQLiteStore:
             if self._db.in_transaction:
                 self._db.execute("rollback")
             raise
+
+    def _prepare_patiently(self) -> None:
+        """Prepare the file, again while another connection is making or closing it.
+
+        SQLite waits for most locks, but not for those around a change of the journal mode.
+        """
+        until = monotonic() + _WAIT_MS / 1000
+        while True:
+            try:
+                self._prepare()
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or monotonic() > until:
+                    raise
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+                sleep(_PAUSE)
 
     def _prepare(self) -> None:
         self._db.execute("begin")  # one picture: another process may be making the file just now
