@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from prefmem.errors import (
         BasisMismatchError,
         ConfigError,
+        EndpointError,
         InputError,
         MissingExtraError,
         NotFoundError,
@@ -48,8 +49,8 @@ _HOMES = {
         "Turn", "UserState", "Window",
     ),
     "errors": (
-        "BasisMismatchError", "ConfigError", "InputError", "MissingExtraError", "NotFoundError",
-        "PrefmemError", "StoreError", "UserRequiredError", "WeightsError",
+        "BasisMismatchError", "ConfigError", "EndpointError", "InputError", "MissingExtraError",
+        "NotFoundError", "PrefmemError", "StoreError", "UserRequiredError", "WeightsError",
     ),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -70,6 +71,7 @@ __all__ = [  # noqa: RUF022  # by importance
     "Window",
     "BasisMismatchError",
     "ConfigError",
+    "EndpointError",
     "InputError",
     "MissingExtraError",
     "NotFoundError",

@@ -7,6 +7,7 @@ PrefmemError
 ├── NotFoundError           no such card for this user (also a KeyError)
 ├── MissingExtraError       an optional package is not installed (also an ImportError)
 ├── WeightsError            a weight file is missing or damaged
+├── EndpointError           a chat model cannot be reached, refuses, or gives no whole answer
 ├── BasisMismatchError      vectors of two embedders met
 └── StoreError              the store cannot do what was asked
     ├── StoreVersionError   the file was written by a newer prefmem, or is not ours
@@ -44,6 +45,10 @@ class MissingExtraError(PrefmemError, ImportError):
 
 class WeightsError(PrefmemError):
     """A packaged weight file is missing, or its hash is not the one in its manifest."""
+
+
+class EndpointError(PrefmemError):
+    """A chat model cannot be reached, refuses, or gives no whole answer; nothing was stored."""
 
 
 class BasisMismatchError(PrefmemError):

@@ -33,6 +33,17 @@ class Extractor(Protocol):
 
 
 @runtime_checkable
+class BatchExtractor(Extractor, Protocol):
+    """An extractor that reads many windows faster together than one by one, as bulk jobs do."""
+
+    def extract_many(
+        self, items: Sequence[tuple[Window, Sequence[str]]]
+    ) -> list[tuple[Preference, ...]]:
+        """Extract from n windows, each with its named turns, what `extract` gives for each."""
+        ...
+
+
+@runtime_checkable
 class Embedder(Protocol):
     """Turns text into unit vectors, the same vector for a text whatever is embedded with it."""
 

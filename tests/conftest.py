@@ -1,10 +1,10 @@
 """Memories on fakes, and a tiny Qwen3 that stands in for the published extractor."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import settings
@@ -16,6 +16,8 @@ from prefmem.types import Turn
 
 settings.register_profile("prefmem", deadline=None, max_examples=50, database=None)
 settings.load_profile("prefmem")
+
+Dialogue: TypeAlias = tuple[list[dict[str, str]], str]  # what is asked, and the answer
 
 # As Qwen3's own template without tools: marks, and an empty think block where it is switched off.
 TEMPLATE = (
@@ -68,23 +70,39 @@ def memory(open_memory: Callable[..., PreferenceMemory]) -> PreferenceMemory:
 
 
 @pytest.fixture(scope="session")
-def tiny_qwen3_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give the folder of a two-layer Qwen3 that answers `ANSWERS`, with either prompt."""
+def train_qwen3() -> Iterator[Callable[[Path, Sequence[Dialogue]], None]]:
+    """Give a function that trains a two-layer Qwen3 to answer dialogues, and saves it to a folder.
+
+    The tokenizer is made of the dialogues, too.
+    """
     torch: Any = pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    folder = tmp_path_factory.mktemp("tiny_qwen3")
     threads: int = torch.get_num_threads()
     torch.set_num_threads(1)  # two threads on such small matrices mostly wait for each other
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        _write(folder, _dialogues())
-    yield folder
+
+    def train(folder: Path, dialogues: Sequence[Dialogue]) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            _write(folder, dialogues)
+
+    yield train
     torch.set_num_threads(threads)
 
 
-def _dialogues() -> list[tuple[list[dict[str, str]], str]]:
+@pytest.fixture(scope="session")
+def tiny_qwen3_folder(
+    tmp_path_factory: pytest.TempPathFactory,
+    train_qwen3: Callable[[Path, Sequence[Dialogue]], None],
+) -> Path:
+    """Give the folder of a two-layer Qwen3 that answers `ANSWERS`, with either prompt."""
+    folder = tmp_path_factory.mktemp("tiny_qwen3")
+    train_qwen3(folder, _dialogues())
+    return folder
+
+
+def _dialogues() -> list[Dialogue]:
     """What the model is asked, and what it answers."""
-    dialogues: list[tuple[list[dict[str, str]], str]] = []
+    dialogues: list[Dialogue] = []
     for texts, rules in ANSWERS.items():
         turns = [
             Turn(str(n), "assistant" if n % 2 else "user", text) for n, text in enumerate(texts)
@@ -97,7 +115,7 @@ def _dialogues() -> list[tuple[list[dict[str, str]], str]]:
     return dialogues
 
 
-def _write(folder: Path, dialogues: list[tuple[list[dict[str, str]], str]]) -> None:
+def _write(folder: Path, dialogues: Sequence[Dialogue]) -> None:
     torch: Any = import_module("torch")
     transformers: Any = import_module("transformers")
     tokenizer = _tokenizer([m["content"] for asked, _ in dialogues for m in asked], dialogues)
@@ -138,7 +156,7 @@ def _row(
     return prompt + answered, [-100] * len(prompt) + answered
 
 
-def _tokenizer(texts: list[str], dialogues: list[tuple[list[dict[str, str]], str]]) -> Any:  # noqa: ANN401  # as above
+def _tokenizer(texts: list[str], dialogues: Sequence[Dialogue]) -> Any:  # noqa: ANN401  # as above
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())

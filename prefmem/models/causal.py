@@ -1,33 +1,46 @@
 """Causal language models run by transformers, in this process."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from importlib import import_module
-from importlib.util import find_spec
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from prefmem.errors import InputError, MissingExtraError, WeightsError
+from prefmem.errors import InputError
+from prefmem.models.loading import Loaded, Messages, load
 
 if TYPE_CHECKING:
     import torch
 
-_HEADS = ("ForCausalLM", "LMHeadModel")
+
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    """The tokens that prompts begin with, and the model's cache after them; it is only copied."""
+
+    ids: list[int]
+    cache: Any
 
 
 class CausalLM:
     """Answers chat messages with a model from a hub or a folder, always the same for the same ones.
 
     Reads safetensors only, runs no code that comes with a model, and switches off a chat template's
-    thinking. Threads may share it.
+    thinking. What stands before the last message is read once for all calls that share it. Threads
+    may share the model.
 
     Args:
         model: Name on the hub, or a folder as `save_pretrained` writes it.
         device: Where it runs, as torch names it; the first GPU unless there is none, then the CPU.
         dtype: Of the weights; bfloat16 on a GPU and float32 on the CPU unless given.
         revision: Commit, tag or branch on the hub.
-        max_new_tokens: Length of an answer.
+        load_in_4bit: Keeps the weights in 4 bits, with bitsandbytes, on a GPU.
+        schema: JSON schema that every answer keeps to, and completes within its length; free text
+            unless given.
+        max_new_tokens: Length of an answer; of a schema's answer at least 100.
+        batch_size: Most conversations that are answered at once.
     """
 
     def __init__(
@@ -37,110 +50,121 @@ class CausalLM:
         device: str | None = None,
         dtype: "torch.dtype | None" = None,
         revision: str | None = None,
+        load_in_4bit: bool = False,
+        schema: Mapping[str, object] | None = None,
         max_new_tokens: int = 512,
+        batch_size: int = 16,
     ) -> None:
         """Remember the settings; the weights load with the first answer."""
         self._name = model
-        self._device, self._dtype, self._revision = device, dtype, revision
-        self._new = max_new_tokens
+        self._load = partial(
+            load,
+            model,
+            device=device,
+            dtype=dtype,
+            revision=revision,
+            load_in_4bit=load_in_4bit,
+            schema=schema,
+        )
+        self._new, self._batch_size = max_new_tokens, batch_size
         self._loading = Lock()
+        self._prefix: _Prefix | None = None
 
-    def complete(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def complete(self, messages: Messages) -> str:
         """Give the answer to chat messages, each with `role` and `content`.
 
         Raises:
-            MissingExtraError: torch or transformers is not installed.
+            MissingExtraError: torch, transformers, or what a setting needs is not installed.
             WeightsError: The model cannot be had, is incomplete, or is no causal chat model.
             InputError: The messages are longer than what the model can read.
         """
-        with self._loading:
-            tokenizer, model = self._parts
-        import torch
+        return self.complete_many([messages])[0]
 
-        ids = tokenizer.apply_chat_template(
-            [_without_marks(message, tokenizer.all_special_tokens) for message in messages],
-            add_generation_prompt=True,
-            enable_thinking=False,
-            return_tensors="pt",
-            return_dict=False,
-        )  # (1, seq)
-        longest = getattr(model.config, "max_position_embeddings", None)
-        if longest is not None and ids.shape[1] + self._new > longest:
+    def complete_many(self, conversations: Sequence[Messages]) -> list[str]:
+        """Give the answers to n conversations, each the one that `complete` gives.
+
+        Conversations of like length are answered together. In bfloat16 rounding depends on what is
+        answered together, so that a tie between two tokens can fall the other way.
+
+        Raises:
+            MissingExtraError, WeightsError, InputError: As `complete`; there is no answer then.
+        """
+        if not conversations:
+            return []
+        with self._loading:
+            loaded = self._loaded
+        rows = [self._encode(loaded, messages) for messages in conversations]
+        order = sorted(range(len(rows)), key=lambda n: len(rows[n]))
+        answers = [""] * len(rows)
+        for start in range(0, len(order), self._batch_size):
+            batch = order[start : start + self._batch_size]
+            prefix = self._prefix_of(loaded, conversations[batch[0]])
+            found = self._generate(loaded, [rows[n] for n in batch], prefix)
+            for n, answer in zip(batch, found, strict=True):
+                answers[n] = answer
+        return answers
+
+    def _encode(self, loaded: Loaded, messages: Messages) -> list[int]:
+        ids = loaded.encode(messages)
+        longest = getattr(loaded.model.config, "max_position_embeddings", None)
+        if longest is not None and len(ids) + self._new > longest:
             raise InputError(
-                f"{self._name!r} reads {longest} tokens, the messages have {ids.shape[1]} and the "
+                f"{str(self._name)!r} reads {longest} tokens, the messages have {len(ids)} and the "
                 f"answer may have {self._new}; shorten the messages"
             )
-        ids = ids.to(model.device)
-        with torch.inference_mode():
-            out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=self._new)
-        return str(tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
+        return ids
 
-    @cached_property
-    def _parts(self) -> tuple[Any, Any]:
-        if find_spec("torch") is None or find_spec("transformers") is None:
-            raise MissingExtraError(
-                f'{self._name!r} runs on transformers: pip install "prefmem[local]"'
-            )
-        _check_folder(self._name)
-        errors = (OSError, ValueError, RuntimeError, import_module("safetensors").SafetensorError)
-        try:
-            return self._load()
-        except errors as error:
-            raise WeightsError(f"cannot load {self._name!r}: {error}") from error
+    def _prefix_of(self, loaded: Loaded, messages: Messages) -> _Prefix:
+        """Give the tokens before the last message's text with their cache, from the last call.
 
-    def _load(self) -> tuple[Any, Any]:
+        They are what two prompts share that differ in the first letter of that text.
+        """
         import torch
 
-        transformers: Any = import_module("transformers")
-        device = self._device or ("cuda" if torch.cuda.is_available() else "cpu")
-        dtype = self._dtype or (torch.float32 if device == "cpu" else torch.bfloat16)
-        source = {"revision": self._revision, "trust_remote_code": False}
-        config = transformers.AutoConfig.from_pretrained(self._name, **source)
-        heads: list[str] = config.architectures or []
-        if not any(head.endswith(_HEADS) for head in heads):
-            raise ValueError(
-                f"it is a {config.model_type} model ({', '.join(heads) or 'no architecture'}), "
-                "not a causal language model"
-            )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(self._name, **source)
-        if not tokenizer.chat_template:
-            raise ValueError("its tokenizer has no chat template")
-        model, info = transformers.AutoModelForCausalLM.from_pretrained(
-            self._name, dtype=dtype, use_safetensors=True, output_loading_info=True, **source
+        one, other = (
+            loaded.encode([*messages[:-1], {**messages[-1], "content": text}])
+            for text in ("a", "1")
         )
-        if info["missing_keys"]:  # transformers would fill them with random numbers
-            raise ValueError(f"weights are missing: {sorted(info['missing_keys'])[:3]}")
-        ends = model.generation_config.eos_token_id or tokenizer.eos_token_id
-        model.generation_config = transformers.GenerationConfig(
-            do_sample=False, eos_token_id=ends, pad_token_id=tokenizer.pad_token_id
+        alike = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+        ids = [token for token, _ in alike]
+        kept = self._prefix
+        if kept is None or kept.ids != ids:
+            cache = None
+            if ids:
+                with torch.inference_mode():
+                    read = torch.tensor([ids], device=loaded.model.device)
+                    cache = loaded.model(read, use_cache=True).past_key_values
+            self._prefix = kept = _Prefix(ids, cache)
+        return kept
+
+    def _generate(self, loaded: Loaded, rows: list[list[int]], prefix: _Prefix) -> list[str]:
+        """Answer n encoded prompts together, padded between the prefix and what follows it."""
+        import torch
+
+        fixed = len(prefix.ids) if all(row[: len(prefix.ids)] == prefix.ids for row in rows) else 0
+        longest = max(map(len, rows))
+        gaps = [longest - len(row) for row in rows]
+        pad = loaded.model.generation_config.pad_token_id
+        ids = [row[:fixed] + [pad] * gap + row[fixed:] for row, gap in zip(rows, gaps, strict=True)]
+        mask = [[1] * fixed + [0] * gap + [1] * (longest - fixed - gap) for gap in gaps]
+        given: dict[str, Any] = {}
+        if loaded.grammar is not None:
+            given["logits_processor"] = [loaded.grammar.processor(len(rows), self._new)]
+        with torch.inference_mode():
+            if fixed:
+                given["past_key_values"] = deepcopy(prefix.cache)
+                given["past_key_values"].batch_repeat_interleave(len(rows))
+            out = loaded.model.generate(
+                torch.tensor(ids, device=loaded.model.device),
+                attention_mask=torch.tensor(mask, device=loaded.model.device),
+                max_new_tokens=self._new,
+                **given,
+            )  # (n, longest + new)
+        answers: list[str] = loaded.tokenizer.batch_decode(
+            out[:, longest:], skip_special_tokens=True
         )
-        return tokenizer, model.to(device).eval()
+        return answers
 
-
-def _check_folder(name: str | Path) -> None:
-    """Refuse a folder that misses a part, and a path that is no folder."""
-    folder = Path(name)
-    if not folder.is_dir():
-        if isinstance(name, Path):
-            raise WeightsError(
-                f"there is no folder {str(name)!r}; pass a folder or a name on a hub"
-            )
-        return
-    if not (folder / "config.json").is_file():
-        raise WeightsError(f"{str(folder)!r} has no config.json; save_pretrained writes one")
-    if not any((folder / f"tokenizer{end}.json").is_file() for end in ("", "_config")):
-        raise WeightsError(f"{str(folder)!r} has no tokenizer; save it to the same folder")
-    if not any(folder.glob("*.safetensors")):
-        others = sorted(path.name for path in folder.glob("*.bin"))
-        raise WeightsError(
-            f"{str(folder)!r} has no safetensors weights, only {others}; pickles are not read: "
-            "save the model again with save_pretrained"
-        )
-
-
-def _without_marks(message: Mapping[str, str], marks: Sequence[str]) -> dict[str, str]:
-    """Take a template's own marks out of a text, so that it cannot open a turn of its own."""
-    content = message["content"]
-    for mark in marks:
-        content = content.replace(mark, " ")
-    return {"role": message["role"], "content": content}
+    @cached_property
+    def _loaded(self) -> Loaded:
+        return self._load()

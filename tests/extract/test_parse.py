@@ -1,10 +1,12 @@
 import json
+import re
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefmem.extract.parse import AnswerItem, parse
+from prefmem.extract.parse import SCHEMA, AnswerItem, Parsed, Reason, parse
 
 BRIEF = AnswerItem(condition="writing emails", action="be brief", confidence=0.9)
 ITEM = '{"condition": "writing emails", "action": "be brief", "confidence": 0.9}'
@@ -36,43 +38,69 @@ LIST = f'{{"preferences": [{ITEM}]}}'
     ],
 )
 def test_the_one_preference_is_found(answer: str) -> None:
-    assert parse(answer) == (BRIEF,)
+    assert parse(answer).items == (BRIEF,)
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "rejected"),
     [
-        "",
-        "No preferences.",
-        '{"preferences": []}',
-        '{"preferences": null}',
-        '{"preferences": ["be brief"]}',
-        "null",
-        "{'action': 'be brief'}",
-        '{"action": ""}',
-        '{"action": "  "}',
-        '{"action": null}',
-        '{"action": 3}',
-        '{"action": ["be brief"]}',
-        '{"condition": "writing emails"}',
-        '{"condition": 7, "action": "be brief"}',
-        '{"action": "be brief", "confidence": 1.01}',
-        '{"action": "be brief", "confidence": -0.01}',
-        '{"action": "be brief", "confidence": NaN}',
-        '{"action": "be brief", "confidence": Infinity}',
-        '{"action": "be brief", "confidence": "high"}',
-        '{"action": "be brief", "confidence": 1' + "0" * 5_000 + "}",
-        '{"action": "\\ud800"}',
-        '{"action": "be brief"',
-        f"<think>{LIST}",
-        "{" * 60_000,
-        "[{" * 30_000 + "}]" * 30_000,
-        '{"' + '\\"' * 30_000 + "\\",
-        '[""' * 20_000,
+        ("", {"empty": 1}),
+        (f"<think>{LIST}", {"empty": 1}),
+        ("No preferences.", {"not_json": 1}),
+        ("null", {"not_json": 1}),
+        ('["be brief"]', {"not_json": 1}),
+        ("{'action': 'be brief'}", {"not_json": 1}),
+        ('{"preferences": []}', {}),
+        ("[ ]", {}),
+        ('{"preferences": null}', {"wrong_type": 1}),
+        ('{"preferences": ["be brief"]}', {"wrong_type": 1}),
+        ('{"action": ""}', {"no_action": 1}),
+        ('{"action": "  "}', {"no_action": 1}),
+        ('{"condition": "writing emails"}', {"no_action": 1}),
+        ('{"action": null}', {"wrong_type": 1}),
+        ('{"action": 3}', {"wrong_type": 1}),
+        ('{"action": ["be brief"]}', {"wrong_type": 1}),
+        ('{"condition": 7, "action": "be brief"}', {"wrong_type": 1}),
+        ('{"action": "\\ud800"}', {"wrong_type": 1}),
+        ('{"action": "be brief", "confidence": 7}', {"confidence": 1}),
+        ('{"action": "be brief", "confidence": 1.01}', {"confidence": 1}),
+        ('{"action": "be brief", "confidence": -0.01}', {"confidence": 1}),
+        ('{"action": "be brief", "confidence": NaN}', {"confidence": 1}),
+        ('{"action": "be brief", "confidence": Infinity}', {"confidence": 1}),
+        ('{"action": "be brief", "confidence": "high"}', {"confidence": 1}),
+        ('{"action": "be brief", "confidence": 1' + "0" * 5_000 + "}", {"not_json": 1}),
+        ('{"action": "be brief"', {"cut_off": 1}),
+        ("{" * 60_000, {"cut_off": 1, "too_deep": 1}),
+        # Only the two innermost objects are low enough to be looked at.
+        ('{"a":' * 100 + "1" + "}" * 100, {"no_action": 2, "too_deep": 1}),
+        ("[" * 100 + "]" * 100, {"too_deep": 1}),
+        ('{"' + '\\"' * 30_000 + "\\", {"cut_off": 1}),
+        ('[""' * 20_000, {"cut_off": 1, "too_deep": 1}),
+        ("x" * 1_000_000, {"too_long": 1}),
     ],
 )
-def test_a_bad_answer_gives_nothing(answer: str) -> None:
-    assert parse(answer) == ()
+def test_a_bad_answer_gives_nothing_but_reasons(answer: str, rejected: dict[str, int]) -> None:
+    assert parse(answer) == Parsed((), cast(dict[Reason, int], rejected))
+
+
+def test_the_rest_of_a_partly_bad_answer_counts() -> None:
+    bad = ['{"action": 3}', ITEM, '{"action": "x", "confidence": "high"}', ITEM, '{"act']
+    again = '{"condition": "code", "action": "comment it", "why": "said", "confidence": 1}'
+    found = parse('{"preferences": [' + ", ".join([ITEM, again, *bad]))
+    assert found.items == (BRIEF, AnswerItem(condition="code", action="comment it", confidence=1))
+    assert found.rejected == {
+        "wrong_type": 1, "confidence": 1, "duplicate": 2, "unknown_key": 1, "cut_off": 1,
+    }  # fmt: skip
+
+
+def test_the_schema_has_the_bounds_of_an_item() -> None:
+    item = SCHEMA["properties"]["preferences"]["items"]
+    assert item["required"] == list(AnswerItem.model_fields) == list(item["properties"])
+    longest = {name: item["properties"][name]["maxLength"] for name in ("condition", "action")}
+    whole = {name: "x" * length for name, length in longest.items()}
+    assert parse(json.dumps(whole)).rejected == {}
+    for name in whole:
+        assert parse(json.dumps({**whole, name: whole[name] + "x"})).rejected == {"too_long": 1}
 
 
 def test_slots_have_bounds() -> None:
@@ -83,10 +111,11 @@ def test_slots_have_bounds() -> None:
         {"condition": "d", "action": "a", "confidence": 0},
     ]
     found = parse(json.dumps({"preferences": items}))
-    assert [(len(i.condition), len(i.action), i.confidence) for i in found] == [
+    assert [(len(i.condition), len(i.action), i.confidence) for i in found.items] == [
         (128, 256, 1),
         (1, 1, 0),
     ]
+    assert found.rejected == {"too_long": 2}
 
 
 @pytest.mark.parametrize(
@@ -94,17 +123,19 @@ def test_slots_have_bounds() -> None:
     ['{"action": "be brief"}', '{"action": "be brief", "condition": null, "confidence": null}'],
 )
 def test_what_is_missing_is_no_condition_and_even_odds(item: str) -> None:
-    assert parse(item) == (AnswerItem(condition="", action="be brief", confidence=0.5),)
+    assert parse(item).items == (AnswerItem(condition="", action="be brief", confidence=0.5),)
 
 
 def test_twenty_items_are_enough() -> None:
-    found = parse("".join(f'{{"action": "do {n}"}}' for n in range(30)))
-    assert [item.action for item in found] == [f"do {n}" for n in range(20)]
+    found = parse("".join(f'{{"action": "do {n}"}}' for n in range(500)))
+    assert [item.action for item in found.items] == [f"do {n}" for n in range(20)]
+    assert found.rejected == {"too_many": 480}
 
 
 def test_what_follows_64k_is_not_read() -> None:
-    assert parse(" " * (65_536 - len(ITEM)) + ITEM) == (BRIEF,)
-    assert parse(" " * (65_537 - len(ITEM)) + ITEM) == ()
+    assert parse(" " * (65_536 - len(ITEM)) + ITEM) == Parsed((BRIEF,), {})
+    found = parse(" " * (65_537 - len(ITEM)) + ITEM)
+    assert found == Parsed((), {"too_long": 1, "cut_off": 1})
 
 
 FRAGMENTS = st.sampled_from(
@@ -117,8 +148,9 @@ FRAGMENTS = st.sampled_from(
 @given(st.one_of(st.text(), st.lists(FRAGMENTS, max_size=60).map("".join)))
 def test_any_text_gives_valid_items(answer: str) -> None:
     found = parse(answer)
-    assert len(found) <= 20
-    for item in found:
+    assert found.items or found.rejected or re.search(r"\[\s*\]", answer)
+    assert len(found.items) <= 20
+    for item in found.items:
         assert 0 < len(item.action) <= 256
         assert len(item.condition) <= 128
         assert 0 <= item.confidence <= 1
@@ -140,5 +172,5 @@ TEXT = st.text(LETTERS, min_size=1, max_size=30)
 def test_a_valid_list_is_read_back(actions: list[str], noise: object) -> None:
     items = [{"condition": f"case {n}", "action": action} for n, action in enumerate(actions)]
     answer = json.dumps({"preferences": items, "noise": noise}, ensure_ascii=False)
-    read = [(item.condition, item.action) for item in parse(answer)]
+    read = [(item.condition, item.action) for item in parse(answer).items]
     assert read[: len(items)] == [(i["condition"], i["action"].strip()) for i in items]

@@ -1,6 +1,8 @@
 """The Qwen3 extractor over a tiny Qwen3 that really answers; see tests/conftest.py."""
 
+import json
 import sys
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from prefmem import ConfigError, PreferenceMemory
 from prefmem.extract.prompts import messages
 from prefmem.extract.qwen3 import Qwen3Extractor
+from prefmem.protocols import BatchExtractor
 from prefmem.testing import HashEmbedder, check_extractor
 from prefmem.types import Evidence, Preference, Scope, Turn, Window
 
@@ -17,6 +20,32 @@ SQL = "When you write SQL, always put the keywords in capitals."
 SHORT = "Keep your answers short. And no tables in emails!"
 LIMA = "What is the time in Lima?"
 EMOJIS = "Please never use emojis."
+
+# Windows, user first, and what the model is trained to find in the last turn: condition, action,
+# confidence. In the turns before there is nothing.
+WINDOWS: tuple[tuple[tuple[str, ...], tuple[tuple[str, str, float], ...]], ...] = (
+    (("Use British spelling in my essays.",), (("writing essays", "use British spelling", 0.95),)),
+    (("A cake for ten?", "With sugar and cream?", "No sugar in any recipe, thanks."),
+     (("giving recipes", "use no sugar", 0.9),)),
+    (("What is the capital of Peru?",), ()),
+    (("Call me Sam, please.",), (("", "call the user Sam", 0.9),)),
+    (("I only drink decaf after noon.",), (("it is after noon", "suggest decaf drinks", 0.8),)),
+    (("Compare two phones.", "Here: $300, $400.", "Show prices in euros. And round them."),
+     (("", "show prices in euros", 0.9), ("showing prices", "round them", 0.85))),
+    (("Translate this into Welsh: good night.",), ()),
+    (("My flights must be direct.",), (("booking flights", "choose direct flights", 0.9),)),
+    (("Is rum strong?", "I am no doctor, but yes.", "Stop adding disclaimers!"),
+     (("", "stop adding disclaimers", 0.95),)),
+    (("I hate long intros in emails.",), (("writing emails", "avoid long intros", 0.85),)),
+    (("How tall is that tower?",), ()),
+    (("With my kids, keep jokes clean.",), (("the kids are there", "keep jokes clean", 0.8),)),
+    (("For code I want type hints and tests.",),
+     (("writing code", "add type hints", 0.9), ("writing code", "write tests", 0.9))),
+    (("Name three films.", "Alien, Heat, Ran.", "Sort the list by year."), ()),
+    (("Explain tables with an example, as ever.",),
+     (("explaining tables", "give an example", 0.6),)),
+    (("I like sources at the end of answers.",), (("", "put sources at the end", 0.75),)),
+)  # fmt: skip
 
 
 def sql(turn_id: str) -> Preference:
@@ -59,9 +88,31 @@ def test_the_extractor_keeps_its_contract(tiny_qwen3_folder: Path) -> None:
     check_extractor(Qwen3Extractor(tiny_qwen3_folder), EMOJIS)
 
 
-def test_an_invention_is_left_out(tiny_qwen3_folder: Path) -> None:
-    found = Qwen3Extractor(tiny_qwen3_folder).extract(window("Write a poem about rain."), ["0"])
-    assert found == ()
+def test_an_invention_is_left_out_and_counted(tiny_qwen3_folder: Path) -> None:
+    extractor = Qwen3Extractor(tiny_qwen3_folder)
+    assert extractor.rejected == {}
+    assert extractor.extract(window("Write a poem about rain."), ["0"]) == ()
+    assert extractor.extract(window(SQL), ["0"]) == (sql("0"),)
+    assert extractor.rejected == {"unsupported": 1}
+
+
+def test_many_windows_are_read_as_each_alone(tiny_qwen3_folder: Path) -> None:
+    items: list[tuple[Window, list[str]]] = [
+        (window(SQL, "Fine.", SHORT), ["0", "2"]),
+        (window(SQL, "Fine.", SHORT), ["2"]),
+        (window(), []),
+        (window("Write a poem about rain.", EMOJIS, LIMA), ["0", "1", "2"]),
+        (window(SHORT), ["0", "7"]),
+    ]
+    extractor = Qwen3Extractor(tiny_qwen3_folder, batch_size=3)
+    assert isinstance(extractor, BatchExtractor)
+    assert extractor.extract_many(items) == [
+        (sql("0"), *short("2")), short("2"), (), (), short("0")
+    ]  # fmt: skip
+    assert extractor.extract_many([]) == []
+    for prompt in ("training", "card"):
+        extractor = Qwen3Extractor(tiny_qwen3_folder, prompt=prompt)
+        assert extractor.extract_many(items) == [extractor.extract(*item) for item in items]
 
 
 def test_the_card_prompt_charges_a_rule_to_the_turn_that_said_it(tiny_qwen3_folder: Path) -> None:
@@ -73,12 +124,46 @@ def test_the_card_prompt_charges_a_rule_to_the_turn_that_said_it(tiny_qwen3_fold
     assert extractor.extract(dialogue, ["0", "2"]) == short("2")
 
 
-def test_noise_gives_nothing(tiny_qwen3_folder: Path, tmp_path: Path) -> None:
+def test_noise_gives_nothing_that_the_user_did_not_say(
+    tiny_qwen3_folder: Path, tmp_path: Path
+) -> None:
+    torch: Any = import_module("torch")
     transformers: Any = import_module("transformers")
-    config = transformers.AutoConfig.from_pretrained(tiny_qwen3_folder)
-    transformers.Qwen3ForCausalLM(config).save_pretrained(tmp_path)
+    config = transformers.AutoConfig.from_pretrained(tiny_qwen3_folder, initializer_range=1.0)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        transformers.Qwen3ForCausalLM(config).save_pretrained(tmp_path)
     transformers.AutoTokenizer.from_pretrained(tiny_qwen3_folder).save_pretrained(tmp_path)
-    assert Qwen3Extractor(tmp_path).extract(window(SQL), ["0"]) == ()
+    extractor = Qwen3Extractor(tmp_path)
+    windows = [window(text) for text in (SQL, SHORT, LIMA, EMOJIS)]
+    assert extractor.extract_many([(one, ["0"]) for one in windows]) == [()] * 4
+    assert extractor.rejected["unsupported"] > 0
+    assert extractor.rejected.keys() <= {"unsupported", "no_action", "duplicate", "confidence"}
+
+
+def test_a_model_returns_what_it_was_trained_on(
+    train_qwen3: Callable[[Path, Sequence[tuple[list[dict[str, str]], str]]], None], tmp_path: Path
+) -> None:
+    dialogues: list[tuple[list[dict[str, str]], str]] = []
+    for texts, rules in WINDOWS:
+        items = [{"condition": c, "action": a, "confidence": p} for c, a, p in rules]
+        for text in texts[::2]:
+            answer = json.dumps({"preferences": items if text == texts[-1] else []})
+            dialogues.append((messages("training", window(text).turns), answer))
+    train_qwen3(tmp_path, dialogues)
+    right = 0
+    extractor = Qwen3Extractor(tmp_path)
+    with PreferenceMemory(":memory:", extractor=extractor, embedder=HashEmbedder()) as memory:
+        for n, (texts, rules) in enumerate(WINDOWS):
+            dialogue = [(turn.role, turn.text) for turn in window(*texts).turns]
+            memory.learn(dialogue, user_id=f"user {n}")
+            cards = memory.list(user_id=f"user {n}")
+            found = {
+                (c.preference.condition, c.preference.action, c.preference.confidence)
+                for c in cards
+            }
+            right += found == set(rules)
+    assert right >= 15
 
 
 def test_qwen3_is_chosen_by_name_and_loads_nothing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +178,8 @@ def test_an_unknown_name_or_prompt_is_refused() -> None:
         PreferenceMemory(":memory:", extractor=unknown, embedder=HashEmbedder())
     with pytest.raises(ConfigError, match="prompt='qwen9'; known are training, card"):
         Qwen3Extractor(prompt=unknown)
+    with pytest.raises(ConfigError, match="batch_size=0; pass 1 or more"):
+        Qwen3Extractor(batch_size=0)
 
 
 def test_prompts_are_the_published_ones() -> None:

@@ -1,123 +1,14 @@
 import importlib
 import importlib.util
-import json
-import socket
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from prefmem.errors import InputError, MissingExtraError, PrefmemError
-from prefmem.models.chat import OpenAIChat, SmolLMChat
+from prefmem.errors import MissingExtraError
+from prefmem.models.chat import SmolLMChat
 
 ASKED = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
-ANSWER = {"choices": [{"message": {"role": "assistant", "content": "Hello."}}]}
-
-
-class Server:
-    """A chat server that gives one answer and keeps what it was asked."""
-
-    def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.requests: list[tuple[str, dict[str, str], Any]] = []
-        seen = self.requests
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                seen.append((self.path, dict(self.headers), json.loads(content)))
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                del format, args
-
-        self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.httpd.server_port}/v1"
-
-
-@contextmanager
-def serving(
-    status: int = 200, body: object = ANSWER, headers: dict[str, str] | None = None
-) -> Generator[Server]:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    server = Server(status, raw, headers or {})
-    thread = threading.Thread(target=server.httpd.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.httpd.shutdown()
-        server.httpd.server_close()
-        thread.join()
-
-
-def test_messages_go_out_and_the_reply_comes_back() -> None:
-    with serving() as server:
-        assert OpenAIChat(server.url, model="small", api_key="k")(ASKED) == "Hello."
-        ((path, headers, body),) = server.requests
-    assert path == "/v1/chat/completions"
-    assert headers["Authorization"] == "Bearer k"
-    assert body == {"messages": ASKED, "model": "small"}
-
-
-def test_without_model_and_key_neither_is_sent() -> None:
-    with serving() as server:
-        OpenAIChat(f"{server.url}/")(ASKED)
-        ((path, headers, body),) = server.requests
-    assert path == "/v1/chat/completions"
-    assert "Authorization" not in headers
-    assert body == {"messages": ASKED}
-
-
-def test_a_reply_without_text_is_empty() -> None:
-    with serving(body={"choices": [{"message": {"content": None}}]}) as server:
-        assert OpenAIChat(server.url)(ASKED) == ""
-
-
-def test_a_refusal_names_status_and_words() -> None:
-    with (
-        serving(404, b"no such model") as server,
-        pytest.raises(PrefmemError, match=r"404: 'no such model'"),
-    ):
-        OpenAIChat(server.url)(ASKED)
-
-
-def test_a_redirect_is_not_followed_so_the_key_stays_here() -> None:
-    with serving() as other:
-        moved = {"Location": f"{other.url}/chat/completions"}
-        with serving(302, b"", moved) as server, pytest.raises(PrefmemError, match="302"):
-            OpenAIChat(server.url, api_key="k")(ASKED)
-        assert other.requests == []
-
-
-@pytest.mark.parametrize(
-    "body",
-    [b"<html>", {"error": "x"}, {"choices": []}, [], {"choices": [{"message": {"content": 3}}]}],
-)
-def test_another_format_is_refused(body: object) -> None:
-    with serving(body=body) as server, pytest.raises(PrefmemError, match="answered"):
-        OpenAIChat(server.url)(ASKED)
-
-
-def test_a_server_that_is_not_there_is_named() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-        with pytest.raises(PrefmemError, match=rf"cannot reach {url}/chat/completions"):
-            OpenAIChat(url, timeout=5)(ASKED)
-
-
-@pytest.mark.parametrize("url", ["localhost:1", "file:///etc/passwd", "ftp://x", "http://", ""])
-def test_an_address_that_is_not_http_is_refused(url: str) -> None:
-    with pytest.raises(InputError, match="no http address"):
-        OpenAIChat(url)
 
 
 @pytest.fixture
