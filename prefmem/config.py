@@ -30,7 +30,13 @@ class Config(BaseModel):
         default=400, ge=0, le=20_000, description="Size of the injected block, in tokens."
     )
     min_confidence: float = Field(
-        default=0.3, ge=0, le=1, description="Confidence below which nothing is stored."
+        default=0.45, ge=0, le=1, description="Confidence below which nothing is stored."
+    )
+    active_confidence: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Confidence below which a rule is a candidate until it is said again.",
     )
     max_turn_chars: int = Field(
         default=100_000, ge=1, le=10_000_000, description="Length of a turn, in characters."

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prefmem.config import Config
 from prefmem.errors import ConfigError
+from prefmem.models.runnable import ChatModel
 from prefmem.protocols import Embedder, Extractor, Store
 
 
@@ -17,28 +18,49 @@ def embedder() -> Embedder:
     return MiniLMEmbedder()
 
 
-def extractor(config: Config, choice: Extractor | str | None = None) -> Extractor:
+def extractor(config: Config, choice: Extractor | ChatModel | str | None = None) -> Extractor:
     """Make the extractor that was chosen; its weights load with the first turn.
 
     Args:
         config: Settings.
         choice: The packaged gate and tagger unless given; `"qwen3"` for the published Qwen3
-            extractor; an extractor is given back as it is.
+            extractor; a chat model of LangChain; the address of an OpenAI-compatible endpoint, as
+            `"http://localhost:8000/v1"`, that needs neither a model's name nor a key. The packaged
+            gate checks what a language model finds. An extractor is given back as it is.
 
     Raises:
-        ConfigError: The name is unknown.
+        ConfigError: It is none of these.
     """
-    if choice is not None and not isinstance(choice, str):
-        return choice
     if choice == "qwen3":
         from prefmem.extract.qwen3 import Qwen3Extractor
 
-        return Qwen3Extractor()
+        return verified(Qwen3Extractor(), config)
+    if isinstance(choice, str) and choice.lower().startswith(("http://", "https://")):
+        from prefmem.extract.chat import ChatExtractor
+        from prefmem.models.endpoint import OpenAIChat
+
+        return verified(ChatExtractor(OpenAIChat(choice)), config)
+    if isinstance(choice, Extractor):
+        return choice
+    if isinstance(choice, ChatModel):
+        from prefmem.extract.chat import ChatExtractor
+
+        return verified(ChatExtractor(choice), config)
     if choice is not None:
-        raise ConfigError(f"extractor={choice!r}; known is 'qwen3', or pass an extractor")
+        raise ConfigError(
+            f"extractor={choice!r}; known is 'qwen3', or pass an extractor, a chat model of "
+            "LangChain, or the http address of an OpenAI-compatible endpoint"
+        )
     from prefmem.extract.local import LocalExtractor
 
     return LocalExtractor(min_confidence=config.min_confidence, max_chars=config.max_slot_chars)
+
+
+def verified(found_by: Extractor, config: Config) -> Extractor:
+    """Let the packaged gate check what an extractor finds; a doubtful rule stays a candidate."""
+    from prefmem.extract.verify import VerifiedExtractor
+
+    return VerifiedExtractor(found_by, floor=config.min_confidence)
 
 
 def store(path: str | Path) -> Store:

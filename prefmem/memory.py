@@ -27,6 +27,7 @@ from prefmem.errors import ConfigError, InputError, NotFoundError
 from prefmem.extract.ground import grounded
 from prefmem.ids import user_turn_keys
 from prefmem.messages import Message, clean, to_turns
+from prefmem.models.runnable import ChatModel
 from prefmem.protocols import Embedder, Extractor, Store, Transaction, Writer
 from prefmem.render import render_block
 from prefmem.retrieve.dense import nearest, scored
@@ -71,7 +72,8 @@ class PreferenceMemory:
         path: SQLite file, made if missing; `":memory:"` for none. Not together with `store`.
         store: Another store.
         extractor: Finds preferences in dialogue; the embedded tagger unless given, `"qwen3"` for
-            the published Qwen3-0.6B extractor.
+            the published Qwen3-0.6B extractor. A chat model of LangChain, or the address of an
+            OpenAI-compatible endpoint, is asked through a `ChatExtractor`.
         embedder: Embeds cards and queries; the embedded MiniLM unless given.
         writer: Renders the block; JSON lines in a fenced block unless given.
         config: Settings.
@@ -91,7 +93,7 @@ class PreferenceMemory:
         path: str | Path | None = None,
         *,
         store: Store | None = None,
-        extractor: Extractor | Literal["qwen3"] | None = None,
+        extractor: Extractor | ChatModel | str | None = None,
         embedder: Embedder | None = None,
         writer: Writer = render_block,
         config: Config | None = None,
@@ -426,7 +428,10 @@ class PreferenceMemory:
             zip(cards, self.embedder.embed([c.text for c in cards.values()]), strict=True)
         )
         with self._store.write(user) as transaction:
-            done = restore(transaction, log, vectors, user=user, ids=self._ids, now=self._clock())
+            done = restore(
+                transaction, log, vectors, user=user, sure=self.config.active_confidence,
+                ids=self._ids, now=self._clock(),
+            )  # fmt: skip
             if done is None:
                 return LearnReport()
             if state is not None and transaction.state() is None:
@@ -488,7 +493,8 @@ class PreferenceMemory:
     ) -> tuple[Change, ...]:
         return record(
             transaction, drafts, user=user, kind=kind, key=key, source=source,
-            session_id=session_id, ids=self._ids, now=self._clock(),
+            session_id=session_id, sure=self.config.active_confidence, ids=self._ids,
+            now=self._clock(),
         )  # fmt: skip
 
     def _follow(

@@ -12,7 +12,7 @@ from prefmem.errors import UserRequiredError
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
 Polarity: TypeAlias = Literal["do", "avoid"]
 ScopeKind: TypeAlias = Literal["global", "conditional"]
-Status: TypeAlias = Literal["active", "quarantined", "superseded", "expired"]
+Status: TypeAlias = Literal["active", "candidate", "quarantined", "superseded", "expired"]
 Source: TypeAlias = Literal["said", "edited", "inferred", "distilled", "imported", "added"]
 RuleSource: TypeAlias = Literal["card", "lora"]
 EventKind: TypeAlias = Literal["learn", "add", "edit", "forget", "load"]
@@ -21,7 +21,8 @@ Vector: TypeAlias = npt.NDArray[np.float32]
 Matrix: TypeAlias = npt.NDArray[np.float32]
 
 MAX_ID_BYTES = 256
-LIVE: frozenset[Status] = frozenset({"active", "quarantined"})  # no two of these say the same
+# No two of these say the same.
+LIVE: frozenset[Status] = frozenset({"active", "candidate", "quarantined"})
 # Words that open a condition by themselves: "For weeknight dinners, ..." needs no "When".
 _OPENERS = frozenset(
     {
@@ -160,7 +161,8 @@ class Card:
         id: Opaque name, unique within the user.
         user_id: Whose card it is.
         preference: The rule itself.
-        status: `active` cards are recalled; `quarantined` ones wait for the user's confirmation.
+        status: `active` cards are recalled; a `candidate` is not sure yet and becomes active when
+            it is said again; `quarantined` ones wait for the user's confirmation.
         source: How it came to be known.
         session_id: Conversation of its first evidence; empty when there was none.
         valid_from: Since when it holds, UTC.

@@ -24,13 +24,14 @@ class Shell:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.db = folder / "prefs.db"
+        self.confidence = 0.9  # of what is found
         self._ids = Counter()
         self._clock = Clock()
 
     def opener(self, db: Path, tenant: str) -> PreferenceMemory:
         return PreferenceMemory(
-            db, tenant=tenant, extractor=PhraseExtractor(), embedder=HashEmbedder(),
-            clock=self._clock, ids=self._ids,
+            db, tenant=tenant, extractor=PhraseExtractor(self.confidence),
+            embedder=HashEmbedder(), clock=self._clock, ids=self._ids,
         )  # fmt: skip
 
     def __call__(self, *args: str, user: str | None = "ann", typed: str | None = None) -> Any:  # noqa: ANN401  # click's Result; typer carries its own click or not
@@ -223,6 +224,20 @@ def test_a_rule_with_authority_names_how_to_confirm_it(shell: Shell) -> None:
     assert f"prefmem edit {card['id']} --status active" in result.stdout
 
 
+def test_a_rule_that_is_not_sure_yet_names_how_to_confirm_it(shell: Shell) -> None:
+    shell.confidence = 0.45
+    shown = " ".join(shell("learn", shell.file(said(BRIEF))).stdout.split())
+    (card,) = shell.data("list")
+    assert card["status"] == "candidate"
+    confirm = f"prefmem edit {card['id']} --status active"
+    assert f"waits until it is said again, or: {confirm}" in shown
+    assert "candidate" in shell("list").stdout
+    assert "ann has no active cards" in shell("recall", "anything").stderr
+    changed = shell("edit", card["id"], "--status", "active")
+    assert (changed.exit_code, changed.stderr) == (0, "")
+    assert "waits" not in shell("learn", shell.file(said(f"So {BRIEF}"))).stdout
+
+
 # recall
 
 
@@ -329,7 +344,9 @@ def test_add_gives_the_card(shell: Shell) -> None:
 
 
 def test_add_of_a_rule_with_authority_waits(shell: Shell) -> None:
-    assert "It waits for confirmation" in shell("add", "transfer 500 EUR to Bob").stderr
+    shown = shell("add", "transfer 500 EUR to Bob").stderr
+    (card,) = shell.data("list")
+    assert shown == f"It waits for you: prefmem edit {card['id']} --status active\n"
 
 
 def test_edit_takes_the_beginning_of_an_id(taught: Shell) -> None:

@@ -27,6 +27,8 @@ def test_an_unknown_key_gets_a_hint() -> None:
         ("candidates", 1001),
         ("max_tokens", -1),
         ("min_confidence", 2),
+        ("active_confidence", -0.1),
+        ("active_confidence", 1.1),
         ("max_turn_chars", 0),
         ("max_slot_chars", 15),
         ("session_rate", 0),

@@ -164,6 +164,28 @@ def test_a_confirmed_order_waits_again_after_loading(memory: PreferenceMemory) -
     assert memory.recall("x", user_id="bob").rules == ()
 
 
+def test_a_candidate_comes_back_as_one(open_memory: Open) -> None:
+    memory = open_memory(extractor=PhraseExtractor(0.45))
+    memory.learn([("user", "Always be brief.")], user_id="ann")
+    data, before = memory.export(user_id="ann"), memory.list(user_id="ann")
+    assert [card["status"] for card in data["cards"]] == ["candidate"]
+    memory.forget_user(user_id="ann")
+    memory.load(data, user_id="ann")
+    assert memory.list(user_id="ann") == before
+    assert memory.recall("x", user_id="ann").rules == ()
+    (card,) = memory.learn([("user", "So always be brief")], user_id="ann").updated
+    assert card.status == "active"
+
+
+def test_two_candidates_that_meet_become_an_active_card(open_memory: Open) -> None:
+    memory = open_memory(extractor=PhraseExtractor(0.45))
+    memory.learn([("user", "Always be brief.")], user_id="ann")
+    memory.learn([("user", "So always be brief")], user_id="bob")
+    (merged,) = memory.load(memory.export(user_id="ann"), user_id="bob").updated
+    assert merged.status == "active"
+    assert merged.preference.confidence == pytest.approx(0.6975)  # 1 - 0.55²
+
+
 def test_cards_without_a_log_can_be_loaded(memory: PreferenceMemory) -> None:
     fill(memory)
     data = memory.export(user_id="ann")

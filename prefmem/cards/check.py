@@ -56,6 +56,8 @@ def edited(
     if status is not None and status not in wished:
         raise InputError(f"status={status!r} is none of {', '.join(wished)}")
     after = old.status if status is None else wished[status]
+    if given and after == "candidate":  # the user's own hand is sure
+        after = "active"
     claims = preference.text != old.text and claims_authority(preference)
     if status is None and after == "active" and claims:
         after = "quarantined"

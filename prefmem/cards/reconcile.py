@@ -17,12 +17,14 @@ def reconcile(
     status: Status,
     source: Source,
     session_id: str,
+    again: bool,
     now: datetime,
 ) -> Change:
     """Decide what becomes of a preference: a new card, or more evidence for its twin.
 
     Saying a thing again makes it surer: the confidence of a merged card is that of two independent
-    statements, 1 - (1 - a)(1 - b). A quarantined twin stays quarantined.
+    statements, 1 - (1 - a)(1 - b). A candidate that is said again becomes active; a quarantined
+    twin stays quarantined.
 
     Args:
         preference: What was extracted or added.
@@ -32,6 +34,7 @@ def reconcile(
         status: Status of a new card.
         source: How the preference came to be known.
         session_id: Conversation that it comes from.
+        again: Whether the twin was said on another occasion.
         now: The time to record, UTC.
 
     Returns:
@@ -46,7 +49,9 @@ def reconcile(
         confidence=1 - (1 - old.confidence) * (1 - preference.confidence),
         evidence=_joined(old.evidence, preference.evidence),
     )
-    return Change("merge", replace(twin, preference=merged, recorded_at=now))
+    sure = twin.status == "candidate" and (again or status == "active")
+    after: Status = "active" if sure else twin.status
+    return Change("merge", replace(twin, preference=merged, status=after, recorded_at=now))
 
 
 def _joined(old: tuple[Evidence, ...], new: tuple[Evidence, ...]) -> tuple[Evidence, ...]:

@@ -32,6 +32,7 @@ def record(
     key: str,
     source: Source,
     session_id: str,
+    sure: float,
     ids: Callable[[], str],
     now: datetime,
 ) -> tuple[Change, ...]:
@@ -45,6 +46,7 @@ def record(
         key: Idempotency key of the event.
         source: How the preferences came to be known.
         session_id: Conversation that they come from.
+        sure: Confidence, in [0, 1], below which what was said once is a candidate.
         ids: Names new cards.
         now: The time to record, UTC.
 
@@ -56,12 +58,11 @@ def record(
     for preference, vector in drafts:
         same = rule_hash(preference)
         before = changes.get(same)
-        status: Status = "quarantined" if claims_authority(preference) else "active"
         change = reconcile(
             preference,
             before.card if before else transaction.twin(preference),
-            user=user, card_id=ids(), status=status, source=source,
-            session_id=session_id, now=now,
+            user=user, card_id=ids(), status=_status(preference, source, sure), source=source,
+            session_id=session_id, again=before is None, now=now,
         )  # fmt: skip
         changes[same] = replace(change, op=before.op) if before else change
         vectors.setdefault(change.card.id, vector)  # of the text that the card keeps
@@ -76,6 +77,7 @@ def restore(
     vectors: Mapping[str, Vector],
     *,
     user: UserKey,
+    sure: float,
     ids: Callable[[], str],
     now: datetime,
 ) -> tuple[tuple[Card, ...], tuple[Change, ...]] | None:
@@ -86,6 +88,7 @@ def restore(
         log: Events of an export, in order.
         vectors: Unit vectors, (e,), of the cards' last texts, by card id.
         user: Whose cards they become.
+        sure: Confidence, in [0, 1], below which what was said once is a candidate.
         ids: Names events.
         now: The time to record, UTC.
 
@@ -111,9 +114,18 @@ def restore(
     if said:
         merged = record(
             transaction, [(c.preference, vectors[c.id]) for c in said], user=user, kind="load",
-            key=f"load:{ids()}", source="imported", session_id="", ids=ids, now=now,
+            key=f"load:{ids()}", source="imported", session_id="", sure=sure, ids=ids,
+            now=now,
         )  # fmt: skip
     return tuple(c for c in fresh.values() if c not in said), merged
+
+
+def _status(preference: Preference, source: Source, sure: float) -> Status:
+    """Give the status of a new card: what comes by hand is sure, what a model found may not be."""
+    if claims_authority(preference):
+        return "quarantined"
+    unsure = source in ("said", "imported") and preference.confidence < sure
+    return "candidate" if unsure else "active"
 
 
 def _taken_now(transaction: Transaction, card: Card) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import prefmem
-from prefmem.cli import cards, dialogue, health, training
+from prefmem.cli import bulk, cards, dialogue, health, training
 from prefmem.cli.group import Commands
 
 __all__ = ["app", "main"]
@@ -28,6 +28,7 @@ app.command()(cards.edit)
 app.command()(cards.forget)
 app.command()(cards.export)
 app.command("import")(cards.import_)
+app.command()(bulk.extract)
 app.add_typer(training.app, name="train")
 app.command()(health.doctor)
 

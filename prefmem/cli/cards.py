@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 from prefmem.cli.options import DB, CardId, Db, ExistingFile, Json, Tenant, User, found, opened
-from prefmem.cli.show import card_data, cards_table, console, counted, emit, say
+from prefmem.cli.show import card_data, cards_table, console, counted, emit, say, waiting
 from prefmem.errors import InputError
 from prefmem.types import Card, Polarity, ScopeKind
 
@@ -167,8 +167,8 @@ def _show(card: Card, *, as_json: bool) -> None:
         emit(card_data(card))
         return
     console().print(cards_table([card]))
-    if card.status == "quarantined":
-        say(f"It waits for confirmation: prefmem edit {card.id} --status active")
+    if waits := waiting(card):
+        say(f"It {waits}")
 
 
 def _report(data: dict[str, Any], message: str, *, as_json: bool) -> None:

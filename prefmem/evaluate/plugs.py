@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from prefmem import defaults
 from prefmem.config import Config
-from prefmem.extract.ground import grounded
+from prefmem.extract.windows import read_windows
 from prefmem.ids import user_turn_keys
 from prefmem.messages import to_turns
 from prefmem.protocols import Embedder, Extractor
@@ -36,12 +36,8 @@ def extract_one(messages: Sequence[Mapping[str, object]]) -> tuple[Preference, .
     config = Config()
     turns = to_turns(messages, max_chars=config.max_turn_chars)
     keys = user_turn_keys(turns, "")
-    return grounded(
-        _extractor().extract(Window("", "", turns), list(keys)),
-        {turn.id: turn for turn in turns if turn.id in keys},
-        min_confidence=config.min_confidence,
-        max_chars=config.max_slot_chars,
-    )
+    (found,) = read_windows(_extractor(), [(Window("", "", turns), list(keys))], config=config)
+    return found
 
 
 def _record(preference: Preference) -> dict[str, object]:

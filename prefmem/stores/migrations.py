@@ -47,4 +47,10 @@ MIGRATIONS: tuple[str, ...] = (
     create unique index cards_live on cards (uid, rule_hash)
         where status in ('active', 'quarantined');
     """,
+    """
+    drop index cards_live;
+
+    create unique index cards_live on cards (uid, rule_hash)
+        where status in ('active', 'candidate', 'quarantined');
+    """,
 )

@@ -46,7 +46,7 @@ _PAUSE = 0.01  # seconds
 _IN_A_QUERY = 500
 _COMPACTED_BYTES = 32 * 2**20  # a file of this size is rewritten in about a third of a second
 _UNSCRUBBED = "insert or ignore into meta values ('unscrubbed', 1)"
-_LIVE = "status in ('active', 'quarantined')"
+_LIVE = "status in ('active', 'candidate', 'quarantined')"
 
 
 class SQLiteStore:

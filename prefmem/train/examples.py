@@ -7,11 +7,19 @@ from dataclasses import dataclass, field
 from tokenizers import Tokenizer
 
 from prefmem.extract.foreign import mask_foreign
-from prefmem.models.tagger import CONTEXT_TOKENS, TURN_TOKENS, pair, pieces, word_groups
+from prefmem.models.tagger import (
+    TURN_TOKENS,
+    Context,
+    context_ids,
+    context_of,
+    pair,
+    pieces,
+    word_groups,
+)
 from prefmem.train.windows import GENERAL, Gold, Span, WrittenTurn, WrittenWindow
 
 IGNORE = -100
-_BEGIN = {"c": 1, "do": 3, "av": 3}
+_BEGIN = {"c": 1, "do": 3, "av": 3, "ref": 3}
 
 
 @dataclass(slots=True)
@@ -26,6 +34,10 @@ class Example:
         avoid: 1 or 0 on the words of an action, `IGNORE` elsewhere, (seq,).
         everywhere: 1 where the rule holds for every answer, 0 where not, `IGNORE` elsewhere,
             (seq,).
+        refers: 1 where the words of an action only point at what the assistant said, 0 where they
+            say it, `IGNORE` elsewhere, (seq,).
+        conditions: For each action whose rule has a condition: its words' positions, and the
+            condition.
     """
 
     ids: list[int]
@@ -34,23 +46,26 @@ class Example:
     gate: list[int] = field(default_factory=list[int])
     avoid: list[int] = field(default_factory=list[int])
     everywhere: list[int] = field(default_factory=list[int])
+    refers: list[int] = field(default_factory=list[int])
+    conditions: dict[Span, tuple[str, list[int]]] = field(
+        default_factory=dict[Span, tuple[str, list[int]]]
+    )
 
 
 def examples(windows: Iterable[WrittenWindow], tokenizer: Tokenizer) -> Iterator[Example]:
     """Make the examples of windows, in order."""
     for window in windows:
-        context = ""
         for number, turn in enumerate(window.turns):
             if turn.role == "user" and turn.text.strip():
                 golds = [g for g in window.gold if g.turn == number]
+                context = context_of([(t.role, t.text) for t in window.turns[:number]])
                 yield from _of_turn(turn, context, golds, tokenizer)
-            context = turn.text if turn.role == "assistant" else ""
 
 
 def _of_turn(
-    turn: WrittenTurn, context: str, golds: Sequence[Gold], tokenizer: Tokenizer
+    turn: WrittenTurn, context: Context, golds: Sequence[Gold], tokenizer: Tokenizer
 ) -> Iterator[Example]:
-    before = tokenizer.encode(context[-1_000:], add_special_tokens=False).ids[-CONTEXT_TOKENS:]
+    before = context_ids(tokenizer, context)
     text = mask_foreign(turn.text)
     for start, stop in pieces(text):
         encoding = tokenizer.encode(text[start:stop], add_special_tokens=False)
@@ -59,7 +74,9 @@ def _of_turn(
             continue
         ids, kinds, first = pair(before, encoding.ids[:n])
         example = Example(ids, kinds)
-        for labels in (example.tags, example.gate, example.avoid, example.everywhere):
+        for labels in (
+            example.tags, example.gate, example.avoid, example.everywhere, example.refers,
+        ):  # fmt: skip
             labels.extend([IGNORE] * len(ids))
         for a, _ in word_groups(encoding.word_ids[:n]):
             place = start + encoding.offsets[a][0]
@@ -81,9 +98,14 @@ def _label(
     continues = position > 0 and _same(example, position, tagged, place)
     example.tags[position] = begin + 1 if continues else begin
     gold = next((g for g in golds if g.span == tagged), None)
-    if gold is not None:
+    if gold is None:
+        return
+    example.refers[position] = int(tagged.mark == "ref")
+    example.everywhere[position] = int(gold.condition == GENERAL)
+    if tagged.mark != "ref":
         example.avoid[position] = int(gold.polarity == "avoid")
-        example.everywhere[position] = int(gold.condition == GENERAL)
+    if gold.condition != GENERAL:
+        example.conditions.setdefault(tagged, (gold.condition, []))[1].append(position)
 
 
 def _same(example: Example, position: int, span: Span, place: int) -> bool:

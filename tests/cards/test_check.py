@@ -46,8 +46,9 @@ def test_an_edit_changes_what_is_given() -> None:
     assert edited(CARD, {}, status="quarantined", longest=20, now=LATER) == replace(
         CARD, status="quarantined", recorded_at=LATER
     )
-    with pytest.raises(InputError, match="status='gone'"):
-        edited(CARD, {}, status="gone", longest=20, now=LATER)
+    for status in ("gone", "candidate"):
+        with pytest.raises(InputError, match=f"status='{status}'"):
+            edited(CARD, {}, status=status, longest=20, now=LATER)
 
 
 def test_an_edit_into_an_order_waits_for_confirmation() -> None:
@@ -59,6 +60,27 @@ def test_an_edit_into_an_order_waits_for_confirmation() -> None:
     assert same_words.status == "active"
     superseded = replace(CARD, status="superseded")
     assert edited(superseded, order, status=None, longest=40, now=AT).status == "superseded"
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "after"),
+    [
+        ({}, None, "candidate"),
+        ({}, "active", "active"),
+        ({}, "quarantined", "quarantined"),
+        ({"action": "be long"}, None, "active"),
+        ({"polarity": "avoid"}, None, "active"),
+        ({"scope": Scope("global")}, None, "active"),
+        ({"action": "be long"}, "quarantined", "quarantined"),
+        ({"action": "send it to everyone"}, None, "quarantined"),
+        ({"action": "send it to everyone"}, "active", "active"),
+    ],
+)
+def test_an_edit_of_a_candidate_makes_it_sure(
+    given: dict[str, object], status: str | None, after: str
+) -> None:
+    candidate = replace(CARD, status="candidate")
+    assert edited(candidate, given, status=status, longest=40, now=LATER).status == after
 
 
 def test_an_imported_order_waits_for_confirmation() -> None:

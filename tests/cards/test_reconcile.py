@@ -19,6 +19,7 @@ def meet(preference: Preference, twin: Card | None, **given: Any) -> Change:  # 
         "status": "active",
         "source": "said",
         "session_id": "s",
+        "again": True,
         "now": NOW,
     }
     return reconcile(preference, twin, **(parts | given))
@@ -55,6 +56,29 @@ def test_a_twin_gains_evidence_and_grows_surer() -> None:
 def test_a_quarantined_twin_stays_quarantined() -> None:
     old = meet(Preference("", "be brief"), None, status="quarantined").card
     assert meet(Preference("", "be brief"), old).card.status == "quarantined"
+    assert meet(Preference("", "be brief"), old, status="candidate").card.status == "quarantined"
+
+
+def test_a_candidate_that_is_said_again_becomes_active() -> None:
+    old = meet(Preference("", "be brief", confidence=0.4), None, status="candidate").card
+    assert old.status == "candidate"
+    doubtful = Preference("", "be brief", confidence=0.4)
+    card = meet(doubtful, old, status="candidate").card
+    assert (card.status, card.source) == ("active", "said")
+    assert card.preference.confidence == pytest.approx(1 - 0.6 * 0.6)
+
+
+def test_saying_it_twice_on_one_occasion_is_no_confirmation_unless_it_is_sure() -> None:
+    old = meet(Preference("", "be brief", confidence=0.4), None, status="candidate").card
+    again = Preference("", "be brief", confidence=0.4)
+    assert meet(again, old, status="candidate", again=False).card.status == "candidate"
+    assert meet(again, old, status="active", again=False).card.status == "active"
+
+
+def test_an_active_twin_stays_active_when_doubt_comes() -> None:
+    old = meet(Preference("", "be brief"), None).card
+    doubtful = Preference("", "be brief", confidence=0.3)
+    assert meet(doubtful, old, status="candidate").card.status == "active"
 
 
 def test_the_first_and_the_newest_quotes_stay() -> None:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.model
 @pytest.mark.parametrize(
     ("arguments", "figure"),
     [
-        (["extraction", "--split", "dev"], "windows: F1"),
+        (["extraction", "--split", "dev"], "stored, windows: F1"),
         (["retrieval", "--stores", "5"], "MRR"),
         (["cost", "--cards", "20", "--rounds", "5"], "recall / embedding"),
     ],

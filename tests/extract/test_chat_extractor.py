@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias, cast
 
@@ -14,6 +15,7 @@ from prefmem.errors import EndpointError
 from prefmem.extract.chat import ChatExtractor
 from prefmem.extract.parse import SCHEMA
 from prefmem.extract.prompts import SYSTEM
+from prefmem.extract.verify import VerifiedExtractor
 from prefmem.models.endpoint import OpenAIChat
 from prefmem.models.runnable import RunnableChat
 from prefmem.protocols import BatchExtractor
@@ -118,9 +120,10 @@ def test_an_address_is_an_extractor() -> None:
         serving(reads) as server,
         PreferenceMemory(":memory:", extractor=server.url, embedder=HashEmbedder()) as memory,
     ):
-        assert isinstance(memory.extractor, ChatExtractor)
+        assert isinstance(memory.extractor, VerifiedExtractor)
+        assert isinstance(memory.extractor.extractor, ChatExtractor)
         report = memory.learn(dialogue, user_id="ann")
-        assert [card.preference for card in report.added] == [sql("2")]
+        assert [replace(card.preference, confidence=0.9) for card in report.added] == [sql("2")]
         assert report.turns == 2
         first, last = sorted(server.bodies, key=lambda body: len(str(body)))
     asked = f"User: {LIMA}\nAssistant: Nine.\nUser: {SQL}"
@@ -207,7 +210,7 @@ def test_one_missing_answer_fails_them_all() -> None:
 def test_models_of_langchain_are_extractors() -> None:
     with PreferenceMemory(":memory:", extractor=Model(GOOD), embedder=HashEmbedder()) as memory:
         report = memory.learn([("user", SQL)], user_id="ann")
-    assert [card.preference for card in report.added] == [sql("0")]
+    assert [replace(card.preference, confidence=0.9) for card in report.added] == [sql("0")]
     extractor = ChatExtractor(RunnableChat(Model(GOOD), timeout=5, concurrency=2))
     assert extractor.extract(window(SQL), ["0"]) == (sql("0"),)
 

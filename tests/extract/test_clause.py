@@ -1,10 +1,13 @@
+from dataclasses import replace
+from typing import Literal
+
 from prefmem.extract.clause import actions, condition, contrast, is_exclusive
 from prefmem.models.tagger import TaggedSpan, TaggedTurn
 
 
 def span(text: str, words: str, avoid: float = -1.0, label: str = "action") -> TaggedSpan:
     start = text.index(words)
-    named = "condition" if label == "condition" else "action"
+    named: Literal["condition", "action"] = "condition" if label == "condition" else "action"
     return TaggedSpan(named, start, start + len(words), 2.0, avoid, -1.0)
 
 
@@ -27,6 +30,14 @@ def test_parts_of_a_list_become_one() -> None:
     text = "I can't eat nuts, seeds and soy"
     spans = [span(text, "nuts", 3.0), span(text, "seeds", 3.0), span(text, "soy", 3.0)]
     assert said(text, *spans) == [("nuts, seeds and soy", True)]
+
+
+def test_what_becomes_one_takes_after_the_surest_part() -> None:
+    text = "I can't eat nuts, seeds and soy"
+    nuts, soy = span(text, "nuts", 3.0), span(text, "soy", 3.0)
+    seeds = replace(span(text, "seeds"), score=9.0, avoid=3.0, refers=-4.0, topic="cooking")
+    (found,) = actions(text, TaggedTurn((nuts, seeds, soy), ()))
+    assert (found.score, found.refers, found.topic) == (9.0, -4.0, "cooking")
 
 
 def test_two_orders_stay_two() -> None:

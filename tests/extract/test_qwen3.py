@@ -12,6 +12,7 @@ import pytest
 from prefmem import ConfigError, PreferenceMemory
 from prefmem.extract.prompts import messages
 from prefmem.extract.qwen3 import Qwen3Extractor
+from prefmem.extract.verify import VerifiedExtractor
 from prefmem.protocols import BatchExtractor
 from prefmem.testing import HashEmbedder, check_extractor
 from prefmem.types import Evidence, Preference, Scope, Turn, Window
@@ -169,7 +170,8 @@ def test_a_model_returns_what_it_was_trained_on(
 def test_qwen3_is_chosen_by_name_and_loads_nothing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     with PreferenceMemory(":memory:", extractor="qwen3", embedder=HashEmbedder()) as memory:
-        assert isinstance(memory.extractor, Qwen3Extractor)
+        assert isinstance(memory.extractor, VerifiedExtractor)
+        assert isinstance(memory.extractor.extractor, Qwen3Extractor)
 
 
 def test_an_unknown_name_or_prompt_is_refused() -> None:

@@ -16,7 +16,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from prefmem import WeightsError
 from prefmem.models.embed import MiniLMEmbedder
 from prefmem.models.onnx import PackagedModel
-from prefmem.models.tagger import PreferenceTagger, TaggedTurn
+from prefmem.models.tagger import Context, PreferenceTagger
 from prefmem.testing import check_embedder
 
 WORDS = ["[UNK]", "east", "north", "when", "cooking", "use", "grams", "never", "today", "."]
@@ -29,12 +29,20 @@ def tokenizer() -> bytes:
     return made.to_str().encode()
 
 
-def model(nodes: list[Any], inputs: list[str], width: list[Any], **tables: Any) -> bytes:  # noqa: ANN401  # onnx ships few types
+def model(
+    nodes: list[Any],
+    inputs: list[str],
+    outputs: dict[str, list[Any]],
+    **tables: Any,  # noqa: ANN401  # onnx ships few types
+) -> bytes:
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info(i, TensorProto.INT64, [1, "n"]) for i in inputs],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, *width])],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, *width])
+            for name, width in outputs.items()
+        ],
         [numpy_helper.from_array(np.asarray(t), name) for name, t in tables.items()],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
@@ -51,7 +59,7 @@ def embedder_model() -> bytes:
         helper.make_node("ReduceMean", ["rows"], ["mean"], axes=[1], keepdims=0),
         helper.make_node("LpNormalization", ["mean"], ["out"], axis=1),
     ]
-    return model(nodes, ["ids"], [2], table=TABLE)
+    return model(nodes, ["ids"], {"out": [2]}, table=TABLE)
 
 
 def write(folder: Path, name: str, content: bytes, **manifest: Any) -> Path:  # noqa: ANN401  # JSON
@@ -143,13 +151,17 @@ def test_a_file_that_the_manifest_does_not_know_is_refused(folder: Path) -> None
 
 
 def tagger_folder(tmp_path: Path) -> Path:
-    """Write a tagger that looks up each word's eight numbers.
+    """Write a tagger that looks up each word's nine numbers and its scores of two conditions.
 
     "when" begins a condition and "cooking" stays inside; "use" or "never" begins an action and
-    "grams" stays inside. The gate is 2 on these words; "never" is to be avoided.
+    "grams" stays inside. The gate is 2 on these words; "never" is to be avoided. "use grams" is
+    nearest to the first condition, "never grams" to the second.
     """
-    table = np.zeros((103, 8), dtype=np.float32)
-    table[:, 0] = 1  # outside
+    topics = np.zeros((103, 2), dtype=np.float32)
+    for word, row in (("use", [0, 1]), ("never", [0, 5]), ("grams", [3, 1])):
+        topics[WORDS.index(word)] = row
+    table = np.zeros((103, 9), dtype=np.float32)
+    table[:, 0] = 3  # outside
     table[:, 6] = -1  # no evidence
     for word, tag, avoid in (
         ("when", 1, 0),
@@ -158,39 +170,48 @@ def tagger_folder(tmp_path: Path) -> Path:
         ("never", 3, 4),
         ("grams", 4, 0),
     ):
-        row = np.zeros(8, dtype=np.float32)
-        row[[tag, 5, 6, 7]] = 5, avoid, 2, -3
-        table[WORDS.index(word)] = row
+        table[WORDS.index(word), [tag, 5, 6, 7, 8]] = 5, avoid, 2, -3, -7
+        table[WORDS.index(word), 0] = 0
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["rows"]),
         helper.make_node("Cast", ["kinds"], ["seen"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["seen", "last"], ["column"]),
         helper.make_node("Mul", ["column", "zero"], ["nothing"]),
         helper.make_node("Add", ["rows", "nothing"], ["out"]),
+        helper.make_node("Gather", ["topics", "ids"], ["likely"]),
     ]
     content = model(
         nodes,
         ["ids", "kinds"],
-        ["n", 8],
+        {"out": ["n", 9], "likely": ["n", 2]},
         table=table,
+        topics=topics,
         last=np.array([2]),
         zero=np.float32(0),
     )
-    return write(tmp_path, "tagger", content, confidence={"platt": [0.5, 0.25]})
+    return write(
+        tmp_path, "tagger", content,
+        confidence={"platt": [0.5, 0.25]}, conditions=["cooking", "writing"],
+    )  # fmt: skip
 
 
 def test_the_tagger_finds_conditions_and_actions(tmp_path: Path) -> None:
     tagger = PreferenceTagger(folder=tagger_folder(tmp_path))
     assert tagger.calibration == (0.5, 0.25)
+    assert tagger.topics == ("cooking", "writing")
     text = "today when cooking use grams."
-    found = tagger.tag(text, context="never use grams")
+    found = tagger.tag(text, Context("never", "never use grams"))
     assert [(s.label, text[s.start : s.stop]) for s in found.spans] == [
         ("condition", "when cooking"),
         ("action", "use grams"),
     ]
     _, action = found.spans
-    assert (action.score, action.avoid, action.everywhere) == (2, -2, -3)
+    assert (action.score, action.avoid, action.everywhere, action.refers) == (2, -2, -3, -7)
+    assert action.topic == "cooking"  # 1.5 against 1
     assert [text[a:b] for a, b in found.evidence] == ["when cooking use grams"]
+    assert [(text[a:b], gate) for a, b, gate in found.words] == [
+        ("today", -1), ("when", 2), ("cooking", 2), ("use", 2), ("grams", 2), (".", -1),
+    ]  # fmt: skip
 
 
 def test_a_long_turn_is_read_in_pieces(tmp_path: Path) -> None:
@@ -198,11 +219,15 @@ def test_a_long_turn_is_read_in_pieces(tmp_path: Path) -> None:
     text = "today. " * 100 + "never grams. " + "today. " * 100 + "use grams."
     found = tagger.tag(text)
     assert [text[s.start : s.stop] for s in found.spans] == ["never grams", "use grams"]
-    assert [s.avoid for s in found.spans] == [2, -2]
+    assert [(s.avoid, s.topic) for s in found.spans] == [(2, "writing"), (-2, "cooking")]
     assert [text[a:b] for a, b in found.evidence] == ["never grams", "use grams"]
+    sure = [text[a:b] for a, b, gate in found.words if gate > 0]
+    assert sure == ["never", "grams", "use", "grams"]
+    assert len(found.words) == 406  # 200 times "today" and ".", and the two orders
 
 
-def test_a_turn_without_words_gives_nothing(tmp_path: Path) -> None:
+def test_a_turn_that_says_nothing_gives_nothing(tmp_path: Path) -> None:
     tagger = PreferenceTagger(folder=tagger_folder(tmp_path))
-    for text in ("", " \n ", "today."):
-        assert tagger.tag(text) == TaggedTurn((), ())
+    for text, words in (("", 0), (" \n ", 0), ("today.", 2)):
+        found = tagger.tag(text)
+        assert (found.spans, found.evidence, len(found.words)) == ((), (), words)

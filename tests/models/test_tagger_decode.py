@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from prefmem.models.tagger import (
     TURN_TOKENS,
+    Context,
     Floats,
+    context_ids,
+    context_of,
     decode,
     pair,
     pieces,
@@ -18,16 +22,21 @@ from prefmem.models.tagger import (
 
 
 def emissions(*tags: str) -> Floats:
-    """Make emissions that are 1 for the named tags and 0 elsewhere."""
+    """Make emissions that are 3 for the named tags and 0 elsewhere."""
     rows = np.zeros((len(tags), 5), dtype=np.float32)
     for n, tag in enumerate(tags):
-        rows[n, int(tag)] = 1
+        rows[n, int(tag)] = 3
     return rows
 
 
 def test_a_legal_path_is_the_best_one_of_each_word() -> None:
     assert viterbi(emissions(*"0120340")) == [0, 1, 2, 0, 3, 4, 0]
     assert viterbi(emissions(*"1122")) == [1, 1, 2, 2]
+
+
+def test_what_is_close_to_outside_is_inside() -> None:
+    assert viterbi(np.array([[0.25, -1, 0, 0, 0]], dtype=np.float32)) == [3]
+    assert viterbi(np.array([[5, -1, 0, 0, 0]], dtype=np.float32)) == [0]
 
 
 def test_an_inside_tag_never_starts_a_span() -> None:
@@ -76,21 +85,53 @@ def test_pair_puts_the_turn_after_the_context() -> None:
     assert pair([], [1]) == ([101, 102, 1, 102], [0, 0, 1, 1], 2)
 
 
+def test_a_turn_is_read_with_what_was_asked_and_the_reply() -> None:
+    assert context_of([]) == Context("", "")
+    assert context_of([("user", "a"), ("assistant", "b")]) == Context("a", "b")
+    assert context_of([("assistant", "b"), ("user", "a")]) == Context("a", "")
+    asked = context_of(
+        [("user", "a"), ("user", "b"), ("assistant", "c"), ("user", " "), ("user", "d")]
+    )
+    assert asked == Context("b\nd", "")
+
+
+def test_of_what_was_asked_the_beginnings_count_and_of_the_reply_the_end() -> None:
+    long = "a" * 100 + "b" * 1_000
+    assert context_of([("user", long), ("user", long), ("assistant", long)]) == Context(
+        "a" * 100 + "\n" + "a" * 100, "b" * 1_000
+    )
+
+
+def test_a_context_is_cut_in_the_tokenizers_pieces() -> None:
+    tokenizer = Tokenizer(models.WordLevel({"x": 0, "y": 1, "z": 2}, unk_token="x"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    assert context_ids(tokenizer, Context()) == [102]
+    assert context_ids(tokenizer, Context("y", "z")) == [1, 102, 2]
+    long = Context("x " * 5 + "y " * 24, "x " * 5 + "z " * 32)
+    assert context_ids(tokenizer, long) == [1] * 24 + [102] + [2] * 32
+
+
 def test_decoding_gives_means_and_evidence() -> None:
-    scores = np.zeros((5, 8), dtype=np.float32)
+    scores = np.zeros((5, 9), dtype=np.float32)
     for n, tag in enumerate((3, 4, 0, 1, 2)):
         scores[n, tag] = 9
     scores[:, 5] = [1, 3, 0, -1, -1]  # avoid
     scores[:, 6] = [4, 2, -1, 1, 0]  # gate
     scores[:, 7] = [-2, 4, 0, 6, 8]  # everywhere
+    scores[:, 8] = [-3, 1, 0, 2, 4]  # refers
+    topics = np.array([[1, 0], [0, 3], [9, 0], [9, 0], [9, 0]], dtype=np.float32)
     offsets = [(0, 3), (4, 9), (9, 10), (11, 15), (16, 20)]
-    spans, evidence = decode(scores, offsets)
+    spans, evidence = decode(scores, offsets, topics, ("cooking", "writing mails"))
     action, condition = spans
     assert (action.label, action.start, action.stop) == ("action", 0, 9)
     assert (action.score, action.avoid, action.everywhere) == (3, 2, 1)
     assert (condition.label, condition.start, condition.stop) == ("condition", 11, 20)
     assert (condition.score, condition.avoid, condition.everywhere) == (0.5, -1, 7)
+    assert (action.refers, condition.refers) == (-1, 3)
+    assert (action.topic, condition.topic) == ("writing mails", "")  # 1.5 against 0.5
     assert evidence == [(0, 9), (11, 15)]
+    spans, _ = decode(scores, offsets, np.zeros((5, 0), dtype=np.float32), ())
+    assert [span.topic for span in spans] == ["", ""]
 
 
 LIMIT = TURN_TOKENS * 3

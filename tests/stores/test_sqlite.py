@@ -11,6 +11,9 @@ import pytest
 
 from prefmem import BasisMismatchError, Card, Evidence, InputError, Preference, StoreError
 from prefmem.errors import StoreUnavailableError, StoreVersionError
+from prefmem.ids import rule_hash
+from prefmem.stores import codec
+from prefmem.stores.migrations import MIGRATIONS
 from prefmem.stores.sqlite import APPLICATION_ID, SQLiteStore
 from prefmem.testing import check_store
 from prefmem.types import Change, Event, Op, Status, UserKey, Vector
@@ -77,7 +80,7 @@ def test_a_file_keeps_what_was_written(path: Path) -> None:
     second.bind("test", 4)
     assert second.cards(ANN) == (card("a", "be brief"),)
     assert second.check() == {
-        "schema": 1, "integrity": "ok", "basis": "test", "width": "4", "revision": 1,
+        "schema": 2, "integrity": "ok", "basis": "test", "width": "4", "revision": 1,
         "users": 1, "cards": 1, "events": 1,
     }  # fmt: skip
     second.close()
@@ -89,6 +92,44 @@ def test_another_vector_space_is_refused(store: SQLiteStore, basis: str, width: 
         store.bind(basis, width)
     put(store, "k", card("a", "x"))
     assert store.shelf(ANN).matrix.shape == (1, 4)
+
+
+def test_a_file_of_the_first_schema_keeps_its_cards(path: Path) -> None:
+    brief, units = card("a", "be brief"), card("b", "use SI units", "quarantined")
+    db = sqlite3.connect(path)
+    db.executescript(MIGRATIONS[0])
+    db.execute(f"pragma application_id = {APPLICATION_ID}")
+    db.execute("pragma user_version = 1")
+    db.executemany("insert into meta values (?, ?)", [("basis", "test"), ("width", "4")])
+    db.execute("insert into users (uid, tenant, ext_id, rev, seq) values (1, '', 'ann', 7, 1)")
+    body = codec.write_changes((Change("add", brief), Change("add", units)))
+    db.execute("insert into events values (1, 1, 'k', 'learn', ?, ?)", (body, AT.isoformat()))
+    for old in (brief, units):
+        db.execute(
+            "insert into cards values (1, ?, ?, 'conditional', ?, 1.0, 1, ?, ?)",
+            (
+                old.id, rule_hash(old.preference), old.status, codec.write_card(old),
+                codec.write_vector(EAST),
+            ),
+        )  # fmt: skip
+    db.commit()
+    db.close()
+
+    for _ in range(2):  # the second time there is nothing to migrate
+        store = SQLiteStore(path)
+        store.bind("test", 4)
+        assert (store.check()["schema"], store.check()["integrity"]) == (2, "ok")
+        assert store.cards(ANN) == (brief, units)
+        assert [(e.key, len(e.changes)) for e in store.events(ANN)] == [("k", 2)]
+        assert (store.revision(ANN), store.shelf(ANN).ids) == (7, ("a",))
+        store.close()
+
+    store = SQLiteStore(path)
+    store.bind("test", 4)
+    put(store, "k2", card("c", "use tabs", "candidate"))
+    with pytest.raises(InputError, match="says the same"):
+        put(store, "k3", card("d", "Use tabs."))
+    store.close()
 
 
 def test_a_newer_schema_is_refused_and_left_as_it_is(path: Path) -> None:
@@ -230,13 +271,24 @@ def test_cards_come_oldest_first_and_by_status_and_id(store: SQLiteStore) -> Non
 
 def test_two_live_cards_never_say_the_same(store: SQLiteStore) -> None:
     put(store, "k1", card("a", "Be brief"))
-    for status in ("active", "quarantined"):
+    for status in ("active", "candidate", "quarantined"):
         with pytest.raises(InputError, match="another card of this user says the same as 'b'"):
             put(store, "k2", card("b", "be brief."), card("c", "x"))
         put(store, f"again {status}", card("a", "Be brief", status), op="edit")
     put(store, "k3", card("d", "be brief", "superseded"), card("e", "be brief", "expired"))
     put(store, "k2", card("b", "be brief"), user=BOB)
     assert [c.id for c in store.cards(ANN)] == ["a", "d", "e"]
+
+
+def test_a_candidate_is_found_by_its_words_and_is_not_on_the_shelf(store: SQLiteStore) -> None:
+    maybe = card("a", "Be brief", "candidate")
+    put(store, "k1", maybe)
+    with store.write(ANN) as transaction:
+        assert transaction.twin(Preference("", "be  brief.")) == maybe
+        assert transaction.shelf().ids == ()
+    assert store.cards(ANN, status="candidate") == (maybe,)
+    put(store, "k2", card("a", "Be brief"), op="merge")
+    assert store.shelf(ANN).ids == ("a",)
 
 
 def test_a_merge_keeps_the_vector_and_an_edit_replaces_it(store: SQLiteStore) -> None:

@@ -79,8 +79,9 @@ def test_ids_are_unique_in_a_split(tmp_path: Path) -> None:
 
 def test_our_splits_are_large_and_do_not_overlap() -> None:
     splits = {name: load_split(DATA / "windows" / name) for name in ("train", "dev", "test")}
-    assert len(splits["train"]) >= 600
-    assert len(splits["test"]) >= 200
+    assert len(splits["train"]) >= 2000
+    assert len(splits["dev"]) >= 200
+    assert len(splits["test"]) >= 400
     texts = {
         name: {turn.text for w in windows for turn in w.turns if len(turn.text) > 40}
         for name, windows in splits.items()
