@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from langchain_core.messages import AIMessage, SystemMessage
+from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.runtime import Runtime
 
 from prefmem import PreferenceMemory
-from prefmem_langchain import LearnNode, PreferenceState, RecallNode
+from prefmem_langchain import LearnNode, PreferenceState, RecallNode, with_rules
 
 memory = PreferenceMemory(":memory:")
 
@@ -25,9 +25,9 @@ class State(MessagesState, PreferenceState):
 
 
 def chat(state: State, runtime: Runtime[Context]) -> dict[str, list[AIMessage]]:
-    """Call your model here; the rules go into the system message, never into the state."""
+    """Call your model here; the rules go into what it reads, never into the state."""
     rules = memory.render(state["preferences"], user_id=runtime.context.user_id)
-    prompt = [SystemMessage(rules), *state["messages"]]
+    prompt = with_rules(state["messages"], rules)
     return {"messages": [AIMessage(f"({len(prompt)} messages; rules: {rules or 'none'})")]}
 
 

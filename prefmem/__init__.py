@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from prefmem.memory import PreferenceMemory
+    from prefmem.render_check import broken_rules
     from prefmem.types import (
         Candidate,
         Card,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "memory": ("PreferenceMemory",),
     "config": ("Config",),
+    "render_check": ("broken_rules",),
     "types": (
         "Candidate", "Card", "Evidence", "LearnReport", "Preference", "Recall", "Rule", "Scope",
         "Turn", "UserState", "Window",
@@ -69,6 +71,7 @@ __all__ = [  # noqa: RUF022  # by importance
     "Turn",
     "UserState",
     "Window",
+    "broken_rules",
     "BasisMismatchError",
     "ConfigError",
     "EndpointError",

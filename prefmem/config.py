@@ -25,7 +25,23 @@ class Config(BaseModel):
         le=1,
         description="Relevance below which a conditional rule is left out.",
     )
+    max_unwarranted: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Share of requests that may get a rule that does not apply; sets min_score.",
+    )
     candidates: int = Field(default=16, ge=1, le=1000, description="Cards looked at for a query.")
+    rerank: bool = Field(default=True, description="Whether candidates are reranked.")
+    rerank_candidates: int = Field(
+        default=16, ge=1, le=1000, description="Candidates reranked at most, the nearest first."
+    )
+    rerank_budget: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Time for reranking in milliseconds; fewer are reranked when it runs out.",
+    )
     max_tokens: int = Field(
         default=400, ge=0, le=20_000, description="Size of the injected block, in tokens."
     )

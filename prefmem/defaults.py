@@ -7,8 +7,9 @@ from pathlib import Path
 
 from prefmem.config import Config
 from prefmem.errors import ConfigError
+from prefmem.models.compressor import Compressor
 from prefmem.models.runnable import ChatModel
-from prefmem.protocols import Embedder, Extractor, Store
+from prefmem.protocols import Embedder, Extractor, Reranker, Store
 
 
 def embedder() -> Embedder:
@@ -16,6 +17,36 @@ def embedder() -> Embedder:
     from prefmem.models.embed import MiniLMEmbedder
 
     return MiniLMEmbedder()
+
+
+def reranker(config: Config, choice: Reranker | Compressor | str | None = None) -> Reranker | None:
+    """Make the reranker that was chosen; its weights load with the first pair.
+
+    Args:
+        config: Settings; with `rerank` off there is none.
+        choice: The packaged one unless given, if it is there; `"none"` for none; a document
+            compressor of LangChain. A reranker is given back as it is.
+
+    Raises:
+        ConfigError: It is none of these.
+    """
+    if choice is not None and choice != "none" and not isinstance(choice, Reranker | Compressor):
+        raise ConfigError(
+            f"reranker={choice!r}; known is 'none', or pass a reranker, or a document compressor "
+            "of LangChain"
+        )
+    if not config.rerank or choice == "none":
+        return None
+    if isinstance(choice, Reranker):
+        return choice
+    if isinstance(choice, Compressor):
+        from prefmem.models.compressor import CompressorReranker
+
+        return CompressorReranker(choice)
+    from prefmem.models.onnx import WEIGHTS
+    from prefmem.models.rerank import Reranker as PackagedReranker
+
+    return PackagedReranker() if (WEIGHTS / "reranker.json").is_file() else None
 
 
 def extractor(config: Config, choice: Extractor | ChatModel | str | None = None) -> Extractor:

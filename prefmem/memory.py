@@ -1,11 +1,12 @@
 """`PreferenceMemory`: the whole flow, from what a user says to the rules that an agent reads.
 
 window ─ extract ─▶ preferences ─ reconcile ─▶ cards ─▶ store           learn(messages)
-query  ─ search ─▶ candidates ─ relevance ─ select ─▶ rules ─▶ prompt   recall(query), render(...)
+query  ─ search ─▶ candidates ─ rerank ─ select ─▶ rules ─▶ prompt      recall(query), render(...)
 
 Over half of the lines are what the public verbs promise; the work is done in the parts.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,11 +28,14 @@ from prefmem.errors import ConfigError, InputError, NotFoundError
 from prefmem.extract.ground import grounded
 from prefmem.ids import user_turn_keys
 from prefmem.messages import Message, clean, to_turns
+from prefmem.models.compressor import Compressor
 from prefmem.models.runnable import ChatModel
-from prefmem.protocols import Embedder, Extractor, Store, Transaction, Writer
-from prefmem.render import render_block
-from prefmem.retrieve.dense import nearest, scored
-from prefmem.retrieve.select import select
+from prefmem.protocols import Embedder, Extractor, Reranker, Store, Transaction, Writer
+from prefmem.render import render_block, rule_room, rule_size
+from prefmem.retrieve.dense import nearest, ranked, scored, views
+from prefmem.retrieve.rerank import Reranking
+from prefmem.retrieve.risk import injection_floor
+from prefmem.retrieve.select import Room, select
 from prefmem.stores.codec import Export
 from prefmem.stores.faiss import IndexCache, UserIndex
 from prefmem.types import (
@@ -59,6 +63,8 @@ from prefmem.types import (
 )
 from prefmem.usermodel.vectors import follow, new_state, read_out
 
+_GLOBAL_CANDIDATES = 4  # global cards looked at, for each that may be injected
+_INACTIVE: tuple[Status, ...] = ("candidate", "quarantined", "superseded", "expired")
 _FOLLOWED = 8  # user turns of one call that the short-term vector takes in: older ones have faded
 
 
@@ -75,6 +81,8 @@ class PreferenceMemory:
             the published Qwen3-0.6B extractor. A chat model of LangChain, or the address of an
             OpenAI-compatible endpoint, is asked through a `ChatExtractor`.
         embedder: Embeds cards and queries; the embedded MiniLM unless given.
+        reranker: Reads request and rule together; the packaged one unless given, `"none"` for none.
+            A document compressor of LangChain is asked as it is.
         writer: Renders the block; JSON lines in a fenced block unless given.
         config: Settings.
         tenant: Stands before the user id in every key.
@@ -83,7 +91,8 @@ class PreferenceMemory:
             letters and digits.
 
     Raises:
-        ConfigError: Both or neither of `path` and `store` are given, or the path is empty.
+        ConfigError: Both or neither of `path` and `store` are given, the path is empty, a part is
+            unknown, or `max_unwarranted` cannot be promised.
         StoreError: The file cannot be used.
         BasisMismatchError: The store was made with another embedder.
     """
@@ -95,6 +104,7 @@ class PreferenceMemory:
         store: Store | None = None,
         extractor: Extractor | ChatModel | str | None = None,
         embedder: Embedder | None = None,
+        reranker: Reranker | Compressor | str | None = None,
         writer: Writer = render_block,
         config: Config | None = None,
         tenant: str = "",
@@ -109,6 +119,7 @@ class PreferenceMemory:
         self.config = config or Config()
         self.embedder = embedder or defaults.embedder()
         self.extractor = defaults.extractor(self.config, extractor)
+        self._reranking = self._made_reranking(defaults.reranker(self.config, reranker))
         self._writer, self._tenant, self._clock, self._ids = writer, tenant, clock, ids
         self._secret = ids().encode()
         self._cache = IndexCache(self.config.cache_bytes)
@@ -196,8 +207,11 @@ class PreferenceMemory:
         *,
         user_id: str,
         session_id: str = "",
+        context: str = "",
         limit: int | None = None,
         min_score: float | None = None,
+        max_tokens: int | None = None,
+        why: bool = False,
     ) -> Recall:
         """Find the rules that apply to a query; often there is none, and none is given.
 
@@ -205,9 +219,13 @@ class PreferenceMemory:
             query: What the user asks for now.
             user_id: The user, as authenticated by the host.
             session_id: The conversation.
+            context: What the user asked for before, which a follow-up ("shorter, please") needs.
             limit: Conditional rules at most; the config's unless given.
             min_score: Relevance that a conditional rule needs, in [0, 1]; the config's unless
                 given.
+            max_tokens: Size of the block that is to hold the rules; the config's unless given.
+            why: Whether the newest cards that are not active are looked at, too, for
+                `Recall.explain`; takes the time of embedding them.
 
         Returns:
             The receipt: every candidate with its scores, what was chosen, and the rules.
@@ -222,18 +240,24 @@ class PreferenceMemory:
         if min_score is not None and not 0 <= min_score <= 1:
             raise InputError(f"min_score={min_score!r} is not in [0, 1]")
         index = self._cache.get(user, self._store.revision(user), self._store.shelf)
-        candidates = self._candidates(user, index, query) if index.shelf.ids else ()
-        chosen = select(
-            candidates,
-            limit=self.config.limit if limit is None else limit,
-            max_global=self.config.max_global,
-            min_score=self.config.min_score if min_score is None else min_score,
-        )
-        cards = tuple(candidates[i].card for i in chosen)
+        floor, now = self._floor if min_score is None else min_score, self._clock()
+        asked = views(clean(query), clean(context))
+        candidates = self._candidates(user, index, asked) if index.shelf.ids else ()
+        if self._reranking is not None and asked:
+            candidates = self._reranking(asked[-1], candidates)
+        if why:
+            candidates = (*candidates, *self._inactive(user, asked))
+        picked = select(candidates, self._room(limit, max_tokens), floor=floor, now=now)
+        rules = tuple(_rule(candidates[i].card) for i in picked.chosen)
         return Recall(
-            self._ids(), user_id, session_id, query, candidates, chosen,
-            tuple(_rule(card) for card in cards), self.embedder.basis, self._clock(),
+            self._ids(), user_id, session_id, query, candidates, picked.chosen, rules,
+            self.embedder.basis, now, picked.verdicts, floor,
         )  # fmt: skip
+
+    @property
+    def degraded(self) -> Counter[str]:
+        """How often reranking failed, by the error's name; relevance was then by the cosine."""
+        return Counter() if self._reranking is None else Counter(self._reranking.failures)
 
     def render(
         self,
@@ -516,19 +540,55 @@ class PreferenceMemory:
             )
         )  # fmt: skip
 
-    def _candidates(self, user: UserKey, index: UserIndex, query: str) -> tuple[Candidate, ...]:
+    def _made_reranking(self, reranker: Reranker | None) -> Reranking | None:
+        """Put the reranker to work, and set the floor on the relevance that it or cosines give."""
+        config = self.config
+        source = self.embedder if reranker is None else reranker
+        self._floor = injection_floor(config.min_score, config.max_unwarranted, source)
+        if reranker is None:
+            return None
+        most, budget = config.rerank_candidates, config.rerank_budget
+        return Reranking(reranker, most=most, budget_ms=budget)
+
+    def _embedded(self, asked: Sequence[str]) -> Matrix:
+        """Embed the views of a query; one zero row where there is nothing to look for."""
+        if asked:
+            return self.embedder.embed(asked)
+        return np.zeros((1, self.embedder.width), dtype=np.float32)
+
+    def _candidates(
+        self, user: UserKey, index: UserIndex, asked: Sequence[str]
+    ) -> tuple[Candidate, ...]:
         """Score the nearest cards and the global ones, best first."""
-        text = clean(query)
-        vector = (
-            self.embedder.embed([text])[0]
-            if text.strip()
-            else np.zeros(self.embedder.width, dtype=np.float32)
-        )
-        positions, cosines = nearest(index, vector, k=self.config.candidates)
-        relevance = self.embedder.relevance(cosines) if vector.any() else np.zeros_like(cosines)
+        most = self.config.candidates
+        everywhere = max(most, _GLOBAL_CANDIDATES * self.config.max_global)
+        vectors = self._embedded(asked)
+        positions, cosines = nearest(index, vectors, k=most, everywhere=everywhere)
+        relevance = self.embedder.relevance(cosines) if vectors.any() else np.zeros_like(cosines)
         ids = [index.shelf.ids[i] for i in positions]
         cards = {c.id: c for c in self._store.cards(user, ids=ids, status="active")}
         return scored(index.shelf, positions, cosines, relevance, cards)
+
+    def _inactive(self, user: UserKey, asked: Sequence[str]) -> tuple[Candidate, ...]:
+        """Score the newest cards that are not active, best first."""
+        waiting = [c for s in _INACTIVE for c in self._store.cards(user, status=s)]
+        waiting.sort(key=lambda card: card.recorded_at)
+        cards = waiting[-self.config.candidates :]
+        rows = self.embedder.embed([card.text for card in cards])
+        cosines = (rows @ self._embedded(asked).T).max(axis=1)  # (n, e) @ (e, v) -> (n,)
+        relevance = self.embedder.relevance(cosines)
+        scores = zip(cards, rows, cosines.tolist(), relevance.tolist(), strict=True)
+        return ranked(Candidate(*score) for score in scores)
+
+    def _room(self, limit: int | None, max_tokens: int | None) -> Room:
+        """Give what a prompt has room for; how long its rules get, another writer knows."""
+        config = self.config
+        limit = config.limit if limit is None else limit
+        if self._writer is not render_block:
+            return Room(limit, config.max_global)
+        budget = config.max_tokens if max_tokens is None else max_tokens
+        size = rule_room(budget, nonce=self._nonce(()))
+        return Room(limit, config.max_global, size, lambda card: rule_size(_rule(card)))
 
     def _recall_of(self, card_ids: Iterable[str], user_id: str | None) -> Recall:
         """Make a recall of the user's active cards with these ids, in the order given."""
@@ -567,7 +627,8 @@ class PreferenceMemory:
 
 
 def _rule(card: Card) -> Rule:
-    return Rule(card.text, "card", (card.id,), card.recorded_at)
+    kind = card.preference.scope.kind
+    return Rule(card.text, "card", (card.id,), card.recorded_at, kind)
 
 
 def _check_session(session_id: str) -> None:

@@ -11,6 +11,7 @@ from prefmem.types import (
     Matrix,
     Preference,
     Recall,
+    Risk,
     Shelf,
     Status,
     UserKey,
@@ -63,6 +64,31 @@ class Embedder(Protocol):
 
     def relevance(self, cosines: Vector) -> Vector:
         """Map cosines of query and rule, (k,), to probabilities that it applies, in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Reads a request and a rule together, which tells more than their vectors do."""
+
+    def relevance(self, query: str, rules: Sequence[str], cosines: Vector) -> Vector:
+        """Give the probability that each of k rules applies to the request, (k,), in [0, 1].
+
+        Args:
+            query: The request, an earlier one before it on a line of its own.
+            rules: k rules, at least one.
+            cosines: Cosine of each with the request, (k,), in [-1, 1].
+        """
+        ...
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """An embedder or reranker that knows what a floor on its relevance costs."""
+
+    @property
+    def risk(self) -> Risk | None:
+        """What was counted; None where nothing was."""
         ...
 
 

@@ -17,6 +17,11 @@ Source: TypeAlias = Literal["said", "edited", "inferred", "distilled", "imported
 RuleSource: TypeAlias = Literal["card", "lora"]
 EventKind: TypeAlias = Literal["learn", "add", "edit", "forget", "load"]
 Op: TypeAlias = Literal["add", "merge", "edit"]
+Reason: TypeAlias = Literal[
+    "global", "relevant",  # these two are injected
+    "irrelevant", "duplicate", "over limit", "over global limit", "over budget",
+    "candidate", "quarantined", "superseded", "expired",
+]  # fmt: skip
 Vector: TypeAlias = npt.NDArray[np.float32]
 Matrix: TypeAlias = npt.NDArray[np.float32]
 
@@ -197,12 +202,64 @@ class Candidate:
         embedding: Its unit vector, (e,).
         dense: Cosine of query and card, in [-1, 1].
         relevance: Calibrated probability that the rule applies to the query, in [0, 1].
+        dense_relevance: That probability by the cosine alone, where a reranker had its say; None
+            where it had not.
     """
 
     card: Card
     embedding: Vector
     dense: float
     relevance: float
+    dense_relevance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a candidate is injected or not.
+
+    Attributes:
+        reason: `global` and `relevant` rules are injected. `irrelevant`: below the floor.
+            `duplicate`: an injected rule says the same. `over limit`, `over global limit`, `over
+            budget`: better ones took the places, or the tokens. The others are a card's status.
+        duplicate_of: Id of the card that says the same; empty unless the reason is `duplicate`.
+    """
+
+    reason: Reason
+    duplicate_of: str = ""
+
+    @property
+    def injected(self) -> bool:
+        """Whether the rule is injected."""
+        return self.reason in ("global", "relevant")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One candidate of a recall, with what decided about it.
+
+    Attributes:
+        card_id: The card.
+        text: Its rule.
+        scope: Whether it holds for every answer.
+        status: The card's.
+        dense: Cosine of query and card, in [-1, 1].
+        dense_relevance: Probability that it applies by the cosine alone, in [0, 1].
+        relevance: The probability that counts; another one only where it was reranked.
+        reranked: Whether a reranker read query and rule together.
+        floor: Relevance that was needed; 0 for a global rule.
+        verdict: What was decided, and why.
+    """
+
+    card_id: str
+    text: str
+    scope: ScopeKind
+    status: Status
+    dense: float
+    dense_relevance: float
+    relevance: float
+    reranked: bool
+    floor: float
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,12 +271,14 @@ class Rule:
         source: `card`, or `lora` for a preference agent's rule.
         card_ids: Cards that it rests on.
         since: When the newest of them was said, UTC.
+        kind: `global` when it holds for every answer, `conditional` when the query brought it up.
     """
 
     text: str
     source: RuleSource
     card_ids: tuple[str, ...]
     since: datetime
+    kind: ScopeKind = "conditional"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -236,6 +295,8 @@ class Recall:
         rules: The lines for the prompt, one for each chosen candidate.
         basis: Name of the embedder whose vectors were compared.
         at: When, UTC.
+        verdicts: What was decided about each candidate, in their order.
+        floor: Relevance that a conditional rule needed, in [0, 1].
     """
 
     id: str
@@ -247,6 +308,37 @@ class Recall:
     rules: tuple[Rule, ...]
     basis: str
     at: datetime
+    verdicts: tuple[Verdict, ...] = ()
+    floor: float = 0.0
+
+    def explain(self) -> tuple[Explanation, ...]:
+        """Say of every candidate why it is injected or not: the injected first, in order."""
+        others = [i for i, verdict in enumerate(self.verdicts) if not verdict.injected]
+        return tuple(self._explained(i) for i in (*self.chosen, *others))
+
+    def _explained(self, position: int) -> Explanation:
+        found = self.candidates[position]
+        card, before = found.card, found.dense_relevance
+        scope = card.preference.scope.kind
+        return Explanation(
+            card.id, card.text, scope, card.status, found.dense,
+            found.relevance if before is None else before, found.relevance, before is not None,
+            0.0 if scope == "global" else self.floor, self.verdicts[position],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """How often something unwarranted is injected at a floor, counted on requests put aside.
+
+    Attributes:
+        cases: Requests that were counted.
+        losses: Share of them where a rule that does not apply reaches the floor, for floors from 0
+            to 1 in equal steps; it never rises.
+    """
+
+    cases: int
+    losses: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

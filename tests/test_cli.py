@@ -303,11 +303,30 @@ def test_where_no_rule_applies_recall_says_so_on_stderr(shell: Shell) -> None:
 def test_rules_over_the_limit_say_so(shell: Shell) -> None:
     for n in range(7):
         shell("add", f"use style {n}", "--condition", "writing SQL")
+    whys = [c["why"] for c in shell.data("recall", "writing SQL")["candidates"]]
+    assert whys.count("over 5 rules") == 2
     for n in range(11):
         shell("add", f"heed rule {n}")
     whys = [c["why"] for c in shell.data("recall", "writing SQL")["candidates"]]
-    assert whys.count("over 5 rules") == 2
     assert whys.count("over 10 global") == 1
+    assert whys.count("over 400 tokens") > 0  # the global ones fill the block
+
+
+def test_recall_why_shows_what_waits_and_what_says_the_same(shell: Shell) -> None:
+    for action in ("use CTEs", "CTEs, use", "use tabs"):
+        shell("add", action, "--condition", "writing SQL")
+    ids = [card["id"] for card in shell.data("list")]
+    shell("edit", ids[2], "--status", "quarantined")
+    found = shell.data("recall", "writing SQL", "--why")["candidates"]
+    assert [(c["card_id"], c["reason"], c["status"], c["duplicate_of"]) for c in found] == [
+        (ids[0], "relevant", "active", None),
+        (ids[1], "duplicate", "active", ids[0]),
+        (ids[2], "quarantined", "quarantined", None),
+    ]
+    assert len(shell.data("recall", "writing SQL")["candidates"]) == 2
+    shown = shell("recall", "writing SQL", "--why").stdout
+    assert f"same as {ids[0][:8]}" in shown
+    assert "quarantined" in shown
 
 
 # list, add, edit, forget

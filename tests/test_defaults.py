@@ -1,4 +1,6 @@
-"""Which extractor a choice stands for."""
+"""Which extractor and which reranker a choice stands for."""
+
+from collections.abc import Sequence
 
 import pytest
 from langchain_core.language_models import FakeListChatModel
@@ -8,7 +10,11 @@ from prefmem.extract.chat import ChatExtractor
 from prefmem.extract.local import LocalExtractor
 from prefmem.extract.qwen3 import Qwen3Extractor
 from prefmem.extract.verify import VerifiedExtractor
+from prefmem.models.compressor import CompressorReranker
+from prefmem.models.onnx import WEIGHTS
+from prefmem.models.rerank import Reranker
 from prefmem.testing import PhraseExtractor
+from prefmem.types import Vector
 
 
 def test_the_default_is_the_embedded_one() -> None:
@@ -39,3 +45,32 @@ def test_an_extractor_is_taken_as_it_is() -> None:
 def test_anything_else_is_refused(choice: object) -> None:
     with pytest.raises(ConfigError, match=r"extractor=.*known is 'qwen3'"):
         defaults.extractor(Config(), choice)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the point
+
+
+class Judge:
+    def relevance(self, query: str, rules: Sequence[str], cosines: Vector) -> Vector:
+        raise NotImplementedError(query, rules, cosines)
+
+
+class Filter:
+    def compress_documents(self, documents: object, query: str) -> object:
+        raise NotImplementedError(documents, query)
+
+
+def test_a_reranker_is_taken_as_it_is_and_a_compressor_is_asked() -> None:
+    judge = Judge()
+    assert defaults.reranker(Config(), judge) is judge
+    assert isinstance(defaults.reranker(Config(), Filter()), CompressorReranker)
+    assert defaults.reranker(Config(), "none") is None
+    assert defaults.reranker(Config(rerank=False), judge) is None
+
+
+def test_the_packaged_reranker_is_the_default_where_it_is_there() -> None:
+    there = (WEIGHTS / "reranker.json").is_file()
+    assert isinstance(defaults.reranker(Config()), Reranker) == there
+
+
+@pytest.mark.parametrize("choice", ["bge", "", 7])
+def test_any_other_reranker_is_refused(choice: object) -> None:
+    with pytest.raises(ConfigError, match=r"reranker=.*known is 'none'"):
+        defaults.reranker(Config(), choice)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the point

@@ -12,16 +12,18 @@ from prefmem import MissingExtraError
 if TYPE_CHECKING:
     from prefmem_langchain.middleware import PreferenceMiddleware
     from prefmem_langchain.nodes import LearnNode, PreferenceState, RecallNode
+    from prefmem_langchain.placing import with_rules
 
 _HOME = {
     "PreferenceMiddleware": ("middleware", "langchain"),
     "RecallNode": ("nodes", "langgraph"),
     "LearnNode": ("nodes", "langgraph"),
     "PreferenceState": ("nodes", "langgraph"),
+    "with_rules": ("placing", "langgraph"),
 }
 _NEEDED = {"langchain", "langchain_core", "langgraph"}
 
-__all__ = ["LearnNode", "PreferenceMiddleware", "PreferenceState", "RecallNode"]
+__all__ = ["LearnNode", "PreferenceMiddleware", "PreferenceState", "RecallNode", "with_rules"]
 
 
 def __getattr__(name: str) -> object:

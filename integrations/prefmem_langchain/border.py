@@ -46,11 +46,7 @@ class Border:
     def cross(
         self, doing: str, runtime: Runtime[Any], step: Callable[[str], T], *, otherwise: T
     ) -> T:
-        """Run a step with the user's id; give `otherwise` when there is no user or it fails.
-
-        The log names the kind and the place of a failure and never its message, which may quote the
-        user.
-        """
+        """Run a step with the user's id; give `otherwise` when there is no user or it fails."""
         try:
             user = resolve_user(runtime, self._user_id, self._on_missing)
             if user is None:
@@ -58,16 +54,25 @@ class Border:
                 return otherwise
             return step(user)
         except Exception as error:  # the chat goes on without memory
-            unknown = isinstance(error, UserRequiredError) and self._on_missing == "raise"
-            if unknown or self._on_error == "raise":
+            if isinstance(error, UserRequiredError) and self._on_missing == "raise":
                 raise
-            self.failures += 1
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            _log.warning(
-                "%s: %s failed with %s in %s, line %s; the chat goes on without it",
-                self._name, doing, type(error).__name__, place.name, place.lineno,
-            )  # fmt: skip
+            self.survive(doing, error)
             return otherwise
+
+    def survive(self, doing: str, error: Exception) -> None:
+        """Log and count a failure, or raise it where the run is to fail.
+
+        The log names the kind and the place of a failure and never its message, which may quote the
+        user.
+        """
+        if self._on_error == "raise":
+            raise error
+        self.failures += 1
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _log.warning(
+            "%s: %s failed with %s in %s, line %s; the chat goes on without it",
+            self._name, doing, type(error).__name__, place.name, place.lineno,
+        )  # fmt: skip
 
     def _warn(self) -> None:
         if not self._warned:

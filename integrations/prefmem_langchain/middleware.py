@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
 
 from langchain.agents.middleware.types import (
     AgentMiddleware,
@@ -14,19 +15,22 @@ from langchain.agents.middleware.types import (
     ModelResponse,
     ResponseT,
 )
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 from langgraph import types
+from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 from langgraph.typing import ContextT
 
+from prefmem import NotFoundError, broken_rules
 from prefmem_langchain.border import Border, OnError, refuse
 from prefmem_langchain.convert import dialogue, is_human, last_human, messages_of
 from prefmem_langchain.identity import OnMissing, UserId, inside_tool, session
+from prefmem_langchain.placing import PLACEMENTS, Placement, appended
+from prefmem_langchain.recheck import asked_again, final_text, streamed
 
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
 
-Inject: TypeAlias = Literal["system", "message"]
 Question: TypeAlias = tuple[str, str, int, str]  # user, thread, its number, hash of its text
 _QUESTIONS_HELD = 512
 
@@ -43,8 +47,12 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         max_tokens: Size of the injected block; the memory's config unless given.
         learn: Whether to learn from the conversation. Inside a tool call nothing is learned, since
             the words there are not the user's.
-        inject: `system` appends the block to the system message; `message` puts it before the
+        placement: `system` appends the block to the system message; `user` puts it before the
             user's last message.
+        check: Whether an answer that breaks a rule which code can check (its length, bullets,
+            language, emojis and the like) is asked for once more; of the two, the one that breaks
+            fewer is kept. Costs a second call of the model where that happens. Where the tokens of
+            a run are streamed nothing is checked, as what was shown cannot be taken back.
         user_id: The user, or what computes it from the runtime; see `resolve_user`.
         on_missing_user: `skip` runs without memory, with one warning; `raise` fails the run.
         on_error: `log` lets the chat go on after a failure of the memory; `raise` fails the run.
@@ -64,7 +72,8 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         limit: int | None = None,
         max_tokens: int | None = None,
         learn: bool = True,
-        inject: Inject = "system",
+        placement: Placement = "system",
+        check: bool = False,
         user_id: UserId | None = None,
         on_missing_user: OnMissing = "skip",
         on_error: OnError = "log",
@@ -72,12 +81,13 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
     ) -> None:
         """Tie the middleware to a memory."""
         super().__init__()
-        refuse("inject", inject, ("system", "message"))
+        refuse("placement", placement, PLACEMENTS)
         self._border = Border(
             name, user_id=user_id, on_missing_user=on_missing_user, on_error=on_error
         )
         self._memory, self._limit, self._max_tokens = memory, limit, max_tokens
-        self._learns, self._inject, self._name = learn, inject, name
+        self._learns, self._placement, self._checks = learn, placement, check
+        self._name = name
         self._recalled = _Recalled()
 
     @property
@@ -96,15 +106,39 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         handler: Callable[[ModelRequest[ContextT]], ModelResponse[ResponseT]],
     ) -> ModelResponse[ResponseT]:
         """Call the model with the rules that apply."""
-        return handler(self._with_rules(request))
+        asked = self._with_rules(request)
+        first = handler(asked)
+        broken = self._broken(request, first) if self._checks else ()
+        if not broken:
+            return first
+        try:
+            second = handler(asked_again(asked, first, broken))
+        except GraphBubbleUp:
+            raise
+        except Exception as error:  # noqa: BLE001  # there is an answer already
+            self._border.survive("check", error)
+            return first
+        return self._better(request, first, second, len(broken))
 
     async def awrap_model_call(
         self,
         request: ModelRequest[ContextT],
         handler: Callable[[ModelRequest[ContextT]], Awaitable[ModelResponse[ResponseT]]],
     ) -> ModelResponse[ResponseT]:
-        """Call the model with the rules that apply; recall runs on a worker thread."""
-        return await handler(await asyncio.to_thread(self._with_rules, request))
+        """Call the model with the rules that apply; the memory runs on a worker thread."""
+        asked = await asyncio.to_thread(self._with_rules, request)
+        first = await handler(asked)
+        broken = await asyncio.to_thread(self._broken, request, first) if self._checks else ()
+        if not broken:
+            return first
+        try:
+            second = await handler(asked_again(asked, first, broken))
+        except GraphBubbleUp:
+            raise
+        except Exception as error:  # noqa: BLE001  # there is an answer already
+            self._border.survive("check", error)
+            return first
+        return await asyncio.to_thread(self._better, request, first, second, len(broken))
 
     def after_agent(self, state: AgentState[ResponseT], runtime: Runtime[ContextT]) -> None:
         """Learn from the conversation; the state stays as it is."""
@@ -126,14 +160,20 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         )
         if not block:
             return request
-        if self._inject == "message":
+        if self._placement == "user":
             messages = list(request.messages)
             messages.insert(position, HumanMessage(content=block))
             return request.override(messages=messages)
-        return request.override(system_message=_appended(request.system_message, block))
+        return request.override(system_message=appended(request.system_message, block))
 
     def _block(self, messages: Sequence[BaseMessage], position: int, user: str) -> str:
         """Render the rules for a question; recalled once, rendered from what is in force now."""
+        ids = self._applying(messages, position, user)
+        return self._memory.render(ids, user_id=user, max_tokens=self._max_tokens)
+
+    def _applying(
+        self, messages: Sequence[BaseMessage], position: int, user: str
+    ) -> tuple[str, ...]:
         text = str(messages[position].text)
         number = sum(is_human(m) for m in messages[: position + 1])
         question = (
@@ -145,11 +185,47 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         ids = self._recalled.get(question)
         if ids is None:
             recall = self._memory.recall(
-                text, user_id=user, session_id=session(), limit=self._limit
-            )
+                text, user_id=user, session_id=session(), limit=self._limit,
+                max_tokens=self._max_tokens,
+            )  # fmt: skip
             ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
             self._recalled.put(question, ids)
-        return self._memory.render(ids, user_id=user, max_tokens=self._max_tokens)
+        return ids
+
+    def _broken(
+        self, request: ModelRequest[ContextT], response: ModelResponse[ResponseT]
+    ) -> tuple[str, ...]:
+        """Say what an answer breaks; nothing where that cannot be mended."""
+        text, position = final_text(response), last_human(request.messages)
+        if text is None or position is None or streamed():
+            return ()
+
+        def check(user: str) -> tuple[str, ...]:
+            ids = self._applying(request.messages, position, user)
+            asked = str(request.messages[position].text)
+            return broken_rules(self._rules(ids, user), text, request=asked)
+
+        return self._border.cross("check", request.runtime, check, otherwise=())
+
+    def _better(
+        self,
+        request: ModelRequest[ContextT],
+        first: ModelResponse[ResponseT],
+        second: ModelResponse[ResponseT],
+        broken: int,
+    ) -> ModelResponse[ResponseT]:
+        """Choose the second answer if it is one, and breaks fewer rules than the first."""
+        if final_text(second) is None or len(self._broken(request, second)) >= broken:
+            return first
+        return second
+
+    def _rules(self, ids: Sequence[str], user: str) -> Iterator[str]:
+        """Give the texts of the cards that are still in force."""
+        for card_id in ids:
+            with suppress(NotFoundError):
+                card = self._memory.get(card_id, user_id=user)
+                if card.status == "active":
+                    yield card.text
 
     def _finish(self, state: AgentState[ResponseT], user: str) -> None:
         """Learn, and forget what was recalled: the next turn may have other rules."""
@@ -185,13 +261,3 @@ class _Recalled:
         with self._lock:
             for question in [q for q in self._ids if q[0] == user]:
                 del self._ids[question]
-
-
-def _appended(system: SystemMessage | None, block: str) -> SystemMessage:
-    """Add a text block at the end of a system message; what is there stays as it is."""
-    last: dict[str, Any] = {"type": "text", "text": block}
-    if system is None:
-        return SystemMessage(content=[last])
-    content = system.content
-    held = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-    return system.model_copy(update={"content": [*held, last]})

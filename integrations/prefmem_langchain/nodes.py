@@ -35,8 +35,8 @@ class PreferenceState(TypedDict):
 class RecallNode(Runnable[Any, dict[str, list[str]]]):
     """Finds the cards that apply to the user's last message, and writes their ids to the state.
 
-    The chat node renders them, into its system message and never into `state["messages"]`:
-    `memory.render(state["preferences"], user_id=runtime.context.user_id)`.
+    The chat node renders them, `memory.render(state["preferences"], user_id=...)`, and gives them
+    to its model by `with_rules(state["messages"], block, placement=...)`, never to the state.
 
     Args:
         memory: The memory.

@@ -70,7 +70,9 @@ def recall(
     ctx: typer.Context,
     query: Annotated[str, typer.Argument(help="What the user asks for now.")],
     user: User,
-    everything: Annotated[bool, typer.Option("--why", help="Show every candidate.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--why", help="Show every candidate, and rules that wait.")
+    ] = False,
     block: Annotated[bool, typer.Option("--block", help="Show the agent's exact block.")] = False,
     db: Db = DB,
     tenant: Tenant = "",
@@ -78,7 +80,7 @@ def recall(
 ) -> None:
     """Show which rules an agent would be given for a request."""
     with opened(ctx, db, tenant, made=False) as memory:
-        found, config = memory.recall(query, user_id=user), memory.config
+        found, config = memory.recall(query, user_id=user, why=everything), memory.config
         text = memory.render(found)
     if as_json:
         emit(_recall_data(found, text, config))
@@ -87,7 +89,7 @@ def recall(
     elif found.chosen or everything:
         console().print(recall_table(found, config, everything=everything))
     if not found.chosen and not as_json:
-        say(_nothing(found, config))
+        say(_nothing(found))
 
 
 def read_sessions(file: Path) -> dict[str, list[Message]]:
@@ -170,26 +172,32 @@ def _recall_data(found: Recall, block: str, config: Config) -> dict[str, Any]:
         "rules": [{"text": rule.text, "card_ids": list(rule.card_ids)} for rule in found.rules],
         "candidates": [
             {
-                "card_id": candidate.card.id,
-                "text": candidate.card.text,
-                "scope": candidate.card.preference.scope.kind,
-                "relevance": round(candidate.relevance, 4),
-                "dense": round(candidate.dense, 4),
-                "chosen": position in found.chosen,
-                "why": why(candidate, chosen=position in found.chosen, config=config),
+                "card_id": row.card_id,
+                "text": row.text,
+                "scope": row.scope,
+                "status": row.status,
+                "dense": round(row.dense, 4),
+                "dense_relevance": round(row.dense_relevance, 4),
+                "relevance": round(row.relevance, 4),
+                "reranked": row.reranked,
+                "floor": row.floor,
+                "chosen": row.verdict.injected,
+                "reason": row.verdict.reason,
+                "duplicate_of": row.verdict.duplicate_of or None,
+                "why": why(row, config=config),
             }
-            for position, candidate in enumerate(found.candidates)
+            for row in found.explain()
         ],
-        "floor": config.min_score,
+        "floor": found.floor,
         "block": block,
     }
 
 
-def _nothing(found: Recall, config: Config) -> str:
+def _nothing(found: Recall) -> str:
     if not found.candidates:
         return f"No rule applies: {line(found.user_id)} has no active cards."
     best = max(candidate.relevance for candidate in found.candidates)
     return (
         f"No rule applies: of {counted(len(found.candidates), 'candidate')} the best has relevance "
-        f"{best:.2f}, {config.min_score:.2f} is needed."
+        f"{best:.2f}, {found.floor:.2f} is needed."
     )

@@ -24,7 +24,7 @@ from rich.text import Text
 from prefmem.config import Config
 from prefmem.messages import plain
 from prefmem.stores.codec import CardRecord
-from prefmem.types import Candidate, Card, Recall
+from prefmem.types import Card, Explanation, Recall
 
 _QUOTE_CHARS = 160
 _ID_CHARS = 8
@@ -138,26 +138,31 @@ def waiting(card: Card) -> str:
 def recall_table(recall: Recall, config: Config, *, everything: bool) -> Table:
     """Show the rules that would be injected, and with `everything` the other candidates below."""
     table = grid("", "rule", "relevance", "why", wide="rule")
-    others = [i for i in range(len(recall.candidates)) if i not in recall.chosen]
-    for position in (*recall.chosen, *(others if everything else ())):
-        candidate = recall.candidates[position]
-        chosen = position in recall.chosen
-        table.add_row(
-            "+" if chosen else "-",
-            Text(line(candidate.card.text), style="" if chosen else "dim"),
-            f"{candidate.relevance:.2f}",
-            why(candidate, chosen=chosen, config=config),
-        )
+    for row in recall.explain():
+        injected = row.verdict.injected
+        if injected or everything:
+            before = f"{row.dense_relevance:.2f} > " if row.reranked else ""
+            table.add_row(
+                "+" if injected else "-",
+                Text(line(row.text), style="" if injected else "dim"),
+                f"{before}{row.relevance:.2f}",
+                why(row, config=config),
+            )
     return table
 
 
-def why(candidate: Candidate, *, chosen: bool, config: Config) -> str:
+def why(row: Explanation, *, config: Config) -> str:
     """Say in a few words why a candidate is injected or left out."""
-    if candidate.card.preference.scope.kind == "global":
-        return "global" if chosen else f"over {config.max_global} global"
-    if candidate.relevance < config.min_score:
-        return f"below {config.min_score:.2f}"
-    return f"at least {config.min_score:.2f}" if chosen else f"over {config.limit} rules"
+    reason = row.verdict.reason
+    words = {
+        "relevant": f"at least {row.floor:.2f}",
+        "irrelevant": f"below {row.floor:.2f}",
+        "over limit": f"over {config.limit} rules",
+        "over global limit": f"over {config.max_global} global",
+        "over budget": f"over {config.max_tokens} tokens",
+        "duplicate": f"same as {row.verdict.duplicate_of[:_ID_CHARS]}",
+    }
+    return words.get(reason, reason)
 
 
 def line(text: str, *, limit: int = 500) -> str:

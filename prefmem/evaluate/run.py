@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,6 +14,9 @@ from rich.table import Table
 from prefmem.config import Config
 from prefmem.errors import MissingExtraError
 from prefmem.evaluate.metrics import Figure
+
+if TYPE_CHECKING:
+    from prefmem.evaluate.obedience import Chat
 
 app = typer.Typer(help="Measure the product as shipped.", no_args_is_help=True)
 
@@ -54,6 +57,24 @@ def retrieval(
         f"Retrieval, held-out topics, {stores} rules in a store",
         lambda tell: measure(stores=stores, seed=seed, floor=floor, progress=tell),
         {"stores": stores, "floor": floor, "seed": seed}, json_file,
+    )  # fmt: skip
+
+
+@app.command()
+def recall(
+    split: Annotated[str, typer.Option(help="test, or dev for development.")] = "test",
+    seed: Seed = 0,
+    json_file: Json = None,
+) -> None:
+    """Decide for the requests of written users which of their rules to inject."""
+    from prefmem.evaluate.recall import measure
+
+    if split not in ("test", "dev"):
+        raise typer.BadParameter("test or dev", param_hint="--split")
+    _report(
+        f"Recall, users of the {split} split",
+        lambda tell: measure(split, seed=seed, progress=tell),
+        {"split": split, "floor": Config().min_score, "seed": seed}, json_file,
     )  # fmt: skip
 
 
@@ -111,6 +132,55 @@ def embedder(
         lambda tell: measure(texts=texts, seed=seed, progress=tell),
         {"texts": texts, "seed": seed}, json_file,
     )  # fmt: skip
+
+
+@app.command()
+def render(
+    cases: Annotated[int, typer.Option(min=8, max=2000, help="Requests, two rules each.")] = 48,
+    tokens: Annotated[int, typer.Option(min=16, max=2048, help="Length of an answer.")] = 64,
+    chat: Annotated[
+        str | None, typer.Option(metavar="URL", help="An OpenAI-compatible address, not SmolLM2.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Name of the model at the address.")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="PREFMEM_API_KEY", help="Key for the address.")
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Folder for SmolLM2's weights.")] = _CACHE,
+    seed: Seed = 0,
+    json_file: Json = None,
+) -> None:
+    """Measure how often a chat model keeps checkable rules, per rendering and placement."""
+    from prefmem.evaluate.obedience import measure
+
+    if chat is None and model is not None:
+        raise typer.BadParameter("give --chat URL too", param_hint="--model")
+    ask = _endpoint(chat, model, api_key, tokens) if chat else _smollm2(cache, tokens)
+    _report(
+        f"Rules that are kept, {cases} requests",
+        lambda tell: measure(ask, cases=cases, seed=seed, progress=tell),
+        {"chat": model or chat or "SmolLM2-135M-Instruct", "cases": cases, "tokens": tokens,
+         "seed": seed},
+        json_file,
+    )  # fmt: skip
+
+
+def _smollm2(cache: Path, tokens: int) -> "Chat":
+    from prefmem.models.causal import CausalLM
+    from prefmem.models.chat import unpacked
+
+    return CausalLM(unpacked(cache), max_new_tokens=tokens).complete_many
+
+
+def _endpoint(url: str, model: str | None, api_key: str | None, tokens: int) -> "Chat":
+    """Ask an endpoint as many questions at once as it is sent."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from prefmem.models.endpoint import OpenAIChat
+
+    steady = {"temperature": 0, "max_tokens": tokens}
+    asked = OpenAIChat(url, model=model, api_key=api_key, extra=steady)
+    pool = ThreadPoolExecutor(asked.concurrency)
+    return lambda conversations: list(pool.map(asked, conversations))
 
 
 def _report(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from prefmem.models.onnx import WEIGHTS, PackagedModel
-from prefmem.types import Matrix, Vector
+from prefmem.types import Matrix, Risk, Vector
 
 MAX_TOKENS = 256
 _MAX_CHARS = 4_000  # more than 256 word pieces; a longer text would only cost tokenizer time
@@ -38,6 +38,11 @@ class MiniLMEmbedder:
     def width(self) -> int:
         """Width of a vector."""
         return int(self._model.manifest["width"])
+
+    @property
+    def risk(self) -> Risk | None:
+        """How often a rule that does not apply reaches a floor, counted on written users."""
+        return self._model.risk
 
     def embed(self, texts: Sequence[str]) -> Matrix:
         """Embed n texts: unit rows, (n, e), float32; text beyond 256 word pieces is cut."""

@@ -12,6 +12,7 @@ import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]  # it ships
 from tokenizers import Tokenizer
 
 from prefmem.errors import WeightsError
+from prefmem.types import Risk, Vector
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 TOKENIZER = "tokenizer.json"
@@ -51,6 +52,12 @@ class PackagedModel:
                 f"cannot read the manifest {path}: {error}; reinstall prefmem"
             ) from error
         return manifest
+
+    @property
+    def risk(self) -> Risk | None:
+        """What a floor on the relevance costs, from the manifest; None where it does not say."""
+        found = self.manifest.get("risk")
+        return Risk(found["cases"], tuple(found["losses"])) if found else None
 
     def read(self, file: str) -> bytes:
         """Read a file of the manifest, refusing one whose hash differs.
@@ -97,3 +104,10 @@ class PackagedModel:
         """Run one sequence: each input is `(seq,)`; outputs come without the batch axis."""
         feeds = {name: np.asarray([ids], dtype=np.int64) for name, ids in inputs.items()}
         return [np.asarray(out, dtype=np.float32)[0] for out in self.session.run(None, feeds)]
+
+
+def sigmoid(scores: npt.NDArray[np.floating[Any]]) -> Vector:
+    """Map log-odds to probabilities, float32, without overflow at either end."""
+    clipped = np.clip(np.asarray(scores, dtype=np.float64), -60, 60)
+    relevance: Vector = (1 / (1 + np.exp(-clipped))).astype(np.float32)
+    return relevance

@@ -1,12 +1,14 @@
-"""Candidates for a query: the nearest cards by meaning, and every global one."""
+"""Candidates for a query: the nearest cards by meaning, and the global ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from prefmem.types import Candidate, Card, Shelf, Vector
+from prefmem.types import Candidate, Card, Matrix, Shelf, Vector
+
+_CONTEXT_CHARS = 500  # of an earlier request, so that the present one stays within reach
 
 
 class Index(Protocol):
@@ -22,24 +24,53 @@ class Index(Protocol):
         ...
 
 
-def nearest(index: Index, query: Vector, *, k: int) -> tuple[Sequence[int], Vector]:
-    """Find the k cards nearest to a query, and all global cards besides.
+def views(query: str, context: str = "") -> tuple[str, ...]:
+    """Give the texts to search with: the request and, with an earlier one, both together.
+
+    "And shorter, please" says little by itself, a request of its own much; the nearer view counts.
 
     Args:
-        index: The user's cards.
-        query: Unit vector, (e,).
-        k: Number of nearest cards.
+        query: What is asked for now.
+        context: What the user asked for before.
 
     Returns:
-        Positions in the shelf, each once, and their cosines, (n,).
+        None to two texts, the fullest last; a blank query without context gives none.
     """
-    positions, cosines = index.search(query, k)
-    seen = set(positions.tolist())
-    more = [i for i in np.flatnonzero(index.shelf.always).tolist() if i not in seen]
-    if not more:
-        return positions.tolist(), cosines
-    extra = index.shelf.matrix[more] @ query  # (g, e) @ (e,) -> (g,)
-    return [*positions.tolist(), *more], np.concatenate([cosines, extra])
+    alone = (query,) if query.strip() else ()
+    earlier = context.strip()[-_CONTEXT_CHARS:]
+    return (*alone, f"{earlier}\n{query}") if earlier else alone
+
+
+def nearest(
+    index: Index, queries: Matrix, *, k: int, everywhere: int
+) -> tuple[Sequence[int], Vector]:
+    """Find the k cards nearest to any of the views of a query, and global cards besides.
+
+    Args:
+        index: The user's cards; of k or fewer all are taken without a search.
+        queries: Unit vectors, (v, e), at least one.
+        k: Number of nearest cards.
+        everywhere: Number of global cards that come on top, the nearest first.
+
+    Returns:
+        Positions in the shelf, each once, and the cosine of each with its nearest view, (n,).
+    """
+    shelf = index.shelf
+    if len(shelf.ids) <= k:
+        return range(len(shelf.ids)), _best(shelf.matrix, queries)
+    seen = sorted({i for query in queries for i in index.search(query, k)[0].tolist()})
+    cosines = _best(shelf.matrix[seen], queries)
+    if len(queries) > 1:
+        order = np.argsort(-cosines, kind="stable")[:k]
+        seen, cosines = [seen[i] for i in order], cosines[order]
+    others = shelf.always.copy()
+    others[seen] = False
+    more = np.flatnonzero(others)
+    if not len(more):
+        return seen, cosines
+    extra = _best(shelf.matrix[more], queries)
+    best = np.argsort(-extra, kind="stable")[:everywhere]
+    return [*seen, *more[best].tolist()], np.concatenate([cosines, extra[best]])
 
 
 def scored(
@@ -58,9 +89,18 @@ def scored(
         relevance: Probability of each that it applies, (n,).
         cards: The cards that are still active, by id; the others were forgotten a moment ago.
     """
-    found = [
+    return ranked(
         Candidate(cards[shelf.ids[i]], shelf.matrix[i], float(c), float(r))
         for i, c, r in zip(positions, cosines, relevance, strict=True)
         if shelf.ids[i] in cards
-    ]
-    return tuple(sorted(found, key=lambda c: (-c.relevance, -c.dense, c.card.id)))
+    )
+
+
+def ranked(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Order candidates, best first; of equal scores in the order of ids."""
+    return tuple(sorted(candidates, key=lambda c: (-c.relevance, -c.dense, c.card.id)))
+
+
+def _best(rows: Matrix, queries: Matrix) -> Vector:
+    cosines: Vector = (rows @ queries.T).max(axis=1)  # (n, e) @ (e, v) -> (n,)
+    return cosines

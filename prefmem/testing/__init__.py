@@ -1,6 +1,6 @@
 """Deterministic fakes and contract checks, for prefmem's tests and for yours."""
 
-from prefmem.testing.contracts import check_embedder, check_extractor, check_store
+from prefmem.testing.contracts import check_embedder, check_extractor, check_reranker, check_store
 from prefmem.testing.fakes import Clock, Counter, HashEmbedder, PhraseExtractor
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "PhraseExtractor",
     "check_embedder",
     "check_extractor",
+    "check_reranker",
     "check_store",
 ]

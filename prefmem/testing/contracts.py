@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from prefmem.errors import BasisMismatchError
-from prefmem.protocols import Embedder, Extractor, Store
+from prefmem.protocols import Embedder, Extractor, Reranker, Store
 from prefmem.types import Card, Change, Event, Preference, Turn, UserKey, UserState, Window
 
 
@@ -22,6 +22,29 @@ def check_embedder(embedder: Embedder, texts: Sequence[str]) -> None:
     relevance = embedder.relevance(np.linspace(-1, 1, 21, dtype=np.float32))
     assert bool((relevance >= 0).all() and (relevance <= 1).all())
     assert bool((np.diff(relevance) >= 0).all())
+
+
+def check_reranker(reranker: Reranker, query: str, rules: Sequence[str]) -> None:
+    """Check that each rule gets a probability which does not depend on the others asked about.
+
+    Args:
+        reranker: What is checked.
+        query: A request.
+        rules: Two rules or more of different length.
+    """
+    cosines = np.linspace(0.1, 0.9, len(rules), dtype=np.float32)
+    found = reranker.relevance(query, rules, cosines)
+    assert found.shape == (len(rules),)
+    assert found.dtype == np.float32
+    assert bool((found >= 0).all() and (found <= 1).all())
+    alone = [
+        reranker.relevance(query, rules[i : i + 1], cosines[i : i + 1]) for i in range(len(rules))
+    ]
+    assert np.allclose(found, np.concatenate(alone), atol=1e-4)
+    back = reranker.relevance(query, rules[::-1], cosines[::-1])
+    assert np.allclose(found[::-1], back, atol=1e-4)
+    for odd in ("", "a " * 50_000):
+        assert reranker.relevance(odd, rules[:1], cosines[:1]).shape == (1,)
 
 
 def check_extractor(extractor: Extractor, preference_turn: str) -> None:

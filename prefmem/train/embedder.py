@@ -15,6 +15,8 @@ from prefmem.train.calibrate import Floats, calibration_error, platt
 from prefmem.train.export import data_hash, export, write_manifest
 from prefmem.train.progress import Progress, silent
 from prefmem.train.ranking import Family, load_families, split
+from prefmem.train.risk import counted
+from prefmem.train.users import load_users
 
 DATA = Path(__file__).resolve().parent / "data" / "ranking"
 OTHERS = 19  # rules of other topics drawn for each query
@@ -80,6 +82,9 @@ def build(out: Path, *, seed: int = 0, progress: Progress = silent) -> dict[str,
         "held_out_pairs": len(labels),
         "held_out_calibration_error": round(calibration_error(relevance, labels), 4),
     }
+    write_manifest(out / "embedder.json", manifest)
+    users = load_users(DATA.parent / "users" / "dev")
+    manifest["risk"] = counted(users, embedder=MiniLMEmbedder(folder=out), reranker=None)
     write_manifest(out / "embedder.json", manifest)
     return manifest
 

@@ -30,6 +30,7 @@ def test_each_table_is_printed_and_written(
     assert figure in done.output
 
 
-def test_only_two_splits_are_known() -> None:
-    done = CliRunner().invoke(app, ["extraction", "--split", "train"])
+@pytest.mark.parametrize("command", ["extraction", "recall"])
+def test_only_two_splits_are_known(command: str) -> None:
+    done = CliRunner().invoke(app, [command, "--split", "train"])
     assert done.exit_code == 2

@@ -80,7 +80,7 @@ def test_block_may_stand_before_the_last_message(
 ) -> None:
     memory.add("", "answer briefly", user_id="ann")
     model = scribe()
-    app = agent(model, PreferenceMiddleware(memory, inject="message", on_error="raise"))
+    app = agent(model, PreferenceMiddleware(memory, placement="user", on_error="raise"))
     history = [HumanMessage("hi"), AIMessage("Hello!"), HumanMessage("and now?")]
     after = app.invoke({"messages": history}, context=ANN)
     assert [m.type for m in model.seen[0]] == ["human", "ai", "human", "human"]
@@ -288,7 +288,7 @@ def test_many_open_questions_leave_a_bounded_trace(
 
 
 @pytest.mark.parametrize(
-    "setting", [{"inject": "user"}, {"on_missing_user": "default"}, {"on_error": "ignore"}]
+    "setting", [{"placement": "message"}, {"on_missing_user": "default"}, {"on_error": "ignore"}]
 )
 def test_unknown_settings_are_refused(memory: PreferenceMemory, setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(setting))):

@@ -62,13 +62,13 @@ def look() -> str:
     return "seen"
 
 
-@pytest.mark.parametrize("inject", ["system", "message"])
+@pytest.mark.parametrize("placement", ["system", "user"])
 @pytest.mark.parametrize("asynchronous", [False, True])
 async def test_rule_of_one_thread_serves_the_next_and_is_in_no_state(
-    memory: PreferenceMemory, scribe: Callable[..., Any], inject: str, asynchronous: bool
+    memory: PreferenceMemory, scribe: Callable[..., Any], placement: str, asynchronous: bool
 ) -> None:
     model, saver = scribe(), InMemorySaver()
-    app = agent(memory, model, saver=saver, inject=inject)
+    app = agent(memory, model, saver=saver, placement=placement)
 
     async def run(text: str, name: str, user: str) -> None:
         if asynchronous:

@@ -33,6 +33,12 @@ def test_it_equals_a_plain_search(rows: int, k: int, width: int, seed: int) -> N
     assert (np.diff(cosines) <= 0).all()
 
 
+def test_half_precision_loses_no_neighbour() -> None:
+    cards, query = shelf(2_000, width=64), unit(64, 1)
+    positions, _ = UserIndex.build(cards).search(query, 10)
+    assert positions.tolist() == np.argsort(-(cards.matrix @ query))[:10].tolist()
+
+
 def test_equal_cosines_come_by_position() -> None:
     rows = np.tile(np.array([[1, 0]], dtype=np.float32), (5, 1))
     cards = Shelf(1, tuple("abcde"), np.zeros(5, np.bool_), np.ones(5, np.float32), rows)
