@@ -62,6 +62,22 @@ def embedder(out: Out = _OUT, seed: Seed = 0, as_json: Json = False) -> None:
 
 
 @app.command()
+def reranker(
+    out: Out = _OUT,
+    seed: Seed = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="A small part, to try it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train the cross-encoder over request and rule, and write it as ONNX with its manifest."""
+    _check_extra()
+    from prefmem.train.reranker import train
+
+    with progress() as tell:
+        manifest = train(out, seed=seed, quick=quick, progress=tell)
+    _report(manifest, out, as_json=as_json)
+
+
+@app.command()
 def extractor(
     base: Annotated[str, typer.Option(help="Causal chat model: hub name or folder.")] = _BASE,
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch of it.")] = None,
