@@ -65,10 +65,22 @@ class UserIndex:
         near = min(2 * k + _MARGIN, len(self.shelf.ids))
         if k == 0 or near == 0:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        positions = self.faiss_index.search(query[None, :], near)[1][0]
+        positions = _alone(self.faiss_index, query, near)
         cosines: Vector = self.shelf.matrix[positions] @ query  # (near, e) @ (e,) -> (near,)
         order = np.lexsort((positions, -cosines))[:k]
         return positions[order], cosines[order]
+
+
+def _alone(index: Any, query: Vector, k: int) -> npt.NDArray[np.int64]:  # noqa: ANN401  # faiss has no types
+    """Search on this thread only: for one query, waking others costs more than it saves."""
+    runtime: Any = faiss
+    threads = runtime.omp_get_max_threads()
+    runtime.omp_set_num_threads(1)  # of this thread
+    try:
+        found: npt.NDArray[np.int64] = index.search(query[None, :], k)[1][0]
+    finally:
+        runtime.omp_set_num_threads(threads)
+    return found
 
 
 class IndexCache:
