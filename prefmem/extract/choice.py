@@ -48,7 +48,7 @@ _SMALL = frozenset(
         "which", "who", "why", "will", "with", "would", "you", "your",
     }
 )  # fmt: skip
-# "The other options involving birds don't really appeal to me."
+# "The rest is all too loud for me."
 _REJECTED = re.compile(
     r"\b(?:the\s+(?:other|rest|remaining)|others)\b[^.!?\n]{0,80}?"
     r"\b(?:don'?t|do not|doesn'?t|aren'?t|are not|isn'?t|seems?|are (?:a bit )?too|involves?)\b"
