@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from prefmem.config import Config
+    from prefmem.elicit.question import Elicitation
     from prefmem.errors import (
         BasisMismatchError,
         ConfigError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         UserRequiredError,
         WeightsError,
     )
+    from prefmem.interaction import UserState
     from prefmem.memory import PreferenceMemory
     from prefmem.render_check import broken_rules
     from prefmem.types import (
@@ -38,18 +40,19 @@ if TYPE_CHECKING:
         Rule,
         Scope,
         Turn,
-        UserState,
         Window,
     )
 
 _HOMES = {
     "memory": ("PreferenceMemory",),
     "config": ("Config",),
+    "elicit.question": ("Elicitation",),
     "render_check": ("broken_rules",),
     "types": (
         "Candidate", "Card", "Evidence", "LearnReport", "Preference", "Recall", "Rule", "Scope",
-        "Turn", "UserState", "Window",
+        "Turn", "Window",
     ),
+    "interaction": ("UserState",),
     "errors": (
         "BasisMismatchError", "ConfigError", "EndpointError", "InputError", "MissingExtraError",
         "NotFoundError", "PrefmemError", "StoreError", "UserRequiredError", "WeightsError",
@@ -60,6 +63,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [  # noqa: RUF022  # by importance
     "PreferenceMemory",
     "Config",
+    "Elicitation",
     "Candidate",
     "Card",
     "Evidence",

@@ -1,7 +1,7 @@
 """Every knob of the memory: default, unit, range. Unknown keys are refused."""
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,7 +20,7 @@ class Config(BaseModel):
     limit: int = Field(default=5, ge=0, le=50, description="Conditional rules injected at most.")
     max_global: int = Field(default=10, ge=0, le=50, description="Global rules injected at most.")
     min_score: float = Field(
-        default=0.18,
+        default=0.22,
         ge=0,
         le=1,
         description="Relevance below which a conditional rule is left out.",
@@ -31,10 +31,10 @@ class Config(BaseModel):
         lt=1,
         description="Share of requests that may get a rule that does not apply; sets min_score.",
     )
-    candidates: int = Field(default=16, ge=1, le=1000, description="Cards looked at for a query.")
+    candidates: int = Field(default=20, ge=1, le=1000, description="Cards looked at for a query.")
     rerank: bool = Field(default=True, description="Whether candidates are reranked.")
     rerank_candidates: int = Field(
-        default=16, ge=1, le=1000, description="Candidates reranked at most, the nearest first."
+        default=20, ge=1, le=1000, description="Candidates reranked at most, the nearest first."
     )
     rerank_budget: float | None = Field(
         default=None,
@@ -54,6 +54,17 @@ class Config(BaseModel):
         le=1,
         description="Confidence below which a rule is a candidate until it is said again.",
     )
+    on_conflict: Literal["latest", "keep_both", "ask"] = Field(
+        default="latest",
+        description="What a rule does to the one whose place it takes: close it, live beside it, "
+        "or wait as a candidate until it is confirmed.",
+    )
+    relation_floor: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="Probability from which a rule counts as replaced by a new one.",
+    )
     max_turn_chars: int = Field(
         default=100_000, ge=1, le=10_000_000, description="Length of a turn, in characters."
     )
@@ -63,8 +74,10 @@ class Config(BaseModel):
         le=4_000,
         description="Length of a condition or an action, in characters.",
     )
-    session_rate: float = Field(
-        default=0.3, gt=0, le=1, description="Weight of the newest turn in the short-term vector."
+    log_offers: bool = Field(
+        default=True,
+        description="Whether recalls are logged, as figures and card numbers: what follow-ups and "
+        "feedback are learned from.",
     )
     cache_bytes: int = Field(
         default=256 * 2**20,

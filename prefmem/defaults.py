@@ -7,9 +7,10 @@ from pathlib import Path
 
 from prefmem.config import Config
 from prefmem.errors import ConfigError
+from prefmem.feedback.kept import Inducer
 from prefmem.models.compressor import Compressor
 from prefmem.models.runnable import ChatModel
-from prefmem.protocols import Embedder, Extractor, Reranker, Store
+from prefmem.protocols import Embedder, Extractor, Judge, Relater, Reranker, Store, UserModel
 
 
 def embedder() -> Embedder:
@@ -24,8 +25,8 @@ def reranker(config: Config, choice: Reranker | Compressor | str | None = None) 
 
     Args:
         config: Settings; with `rerank` off there is none.
-        choice: The packaged one unless given, if it is there; `"none"` for none; a document
-            compressor of LangChain. A reranker is given back as it is.
+        choice: The packaged one unless given; `"none"` for none; a document compressor of
+            LangChain. A reranker is given back as it is.
 
     Raises:
         ConfigError: It is none of these.
@@ -43,10 +44,10 @@ def reranker(config: Config, choice: Reranker | Compressor | str | None = None) 
         from prefmem.models.compressor import CompressorReranker
 
         return CompressorReranker(choice)
-    from prefmem.models.onnx import WEIGHTS
+    from prefmem.models.pairs import packaged
     from prefmem.models.rerank import Reranker as PackagedReranker
 
-    return PackagedReranker() if (WEIGHTS / "reranker.json").is_file() else None
+    return PackagedReranker(packaged())
 
 
 def extractor(config: Config, choice: Extractor | ChatModel | str | None = None) -> Extractor:
@@ -92,6 +93,92 @@ def verified(found_by: Extractor, config: Config) -> Extractor:
     from prefmem.extract.verify import VerifiedExtractor
 
     return VerifiedExtractor(found_by, floor=config.min_confidence)
+
+
+def relater() -> Relater:
+    """Make the packaged relater; its weights load with the first pair."""
+    from prefmem.cards.relate import PairRelater
+    from prefmem.models.pairs import packaged
+
+    return PairRelater(packaged())
+
+
+def user_model(choice: UserModel | str | None = None) -> UserModel:
+    """Make the user model that was chosen.
+
+    Args:
+        choice: `"ledger"` unless given, `"vars"`, or `"none"`; a user model is given back as it is.
+
+    Raises:
+        ConfigError: It is none of these.
+    """
+    if choice is None or choice == "ledger":
+        from prefmem.usermodel.ledger import Ledger
+
+        return Ledger()
+    if choice == "vars":
+        from prefmem.usermodel.vars import Vars
+
+        return Vars()
+    if choice == "none":
+        from prefmem.usermodel.none import NoModel
+
+        return NoModel()
+    if isinstance(choice, str):
+        raise ConfigError(
+            f"user_model={choice!r}; known are 'ledger', 'vars' and 'none', or pass a user model"
+        )
+    return choice
+
+
+def judge(choice: Judge | ChatModel | str | None = None) -> Judge | None:
+    """Make the judge of follow-ups that was chosen; its weights load with the first follow-up.
+
+    Args:
+        choice: The packaged one unless given; `"none"` for none; a chat model of LangChain is asked
+            with the packaged one behind it. A judge is given back as it is.
+
+    Raises:
+        ConfigError: It is none of these.
+    """
+    if choice == "none":
+        return None
+    if isinstance(choice, Judge):
+        return choice
+    if choice is not None and not isinstance(choice, ChatModel):
+        raise ConfigError(
+            f"judge={choice!r}; known is 'none', or pass a judge, or a chat model of LangChain"
+        )
+    from prefmem.feedback.judge import PackagedJudge
+
+    if choice is None:
+        return PackagedJudge()
+    from prefmem.feedback.chatjudge import ChatJudge
+
+    return ChatJudge(choice, PackagedJudge())
+
+
+def inducer(choice: Inducer | ChatModel | None = None) -> Inducer:
+    """Make the inducer of rules from edits that was chosen.
+
+    Args:
+        choice: The one that measures features of style, without a model, unless given; a chat model
+            of LangChain is asked about the edits. An inducer is given back as it is.
+
+    Raises:
+        ConfigError: It is none of these.
+    """
+    if isinstance(choice, Inducer):
+        return choice
+    if isinstance(choice, ChatModel):
+        from prefmem.feedback.chatedits import ChatInducer
+
+        return ChatInducer(choice)
+    if choice is not None:
+        raise ConfigError(f"inducer={choice!r}; pass an inducer, or a chat model of LangChain")
+    from prefmem.feedback.edits import FeatureInducer
+
+    return FeatureInducer()
 
 
 def store(path: str | Path) -> Store:

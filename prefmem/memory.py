@@ -1,7 +1,8 @@
 """`PreferenceMemory`: the whole flow, from what a user says to the rules that an agent reads.
 
 window ─ extract ─▶ preferences ─ reconcile ─▶ cards ─▶ store           learn(messages)
-query  ─ search ─▶ candidates ─ rerank ─ select ─▶ rules ─▶ prompt      recall(query), render(...)
+query  ─ search ─▶ candidates ─ rerank ─ weigh ─ select ─▶ rules ─▶ prompt     recall, render
+follow-up ─ judge ─▶ observation ─ observe ─▶ user state                learn(messages), feedback
 
 Over half of the lines are what the public verbs promise; the work is done in the parts.
 """
@@ -10,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
 from secrets import token_hex
 from types import TracebackType
@@ -22,53 +22,66 @@ from prefmem import defaults
 from prefmem.aio import twin
 from prefmem.cards.check import admitted, checked, edited
 from prefmem.cards.fold import fold
-from prefmem.cards.record import record, restore
+from prefmem.cards.reconcile import activated
+from prefmem.cards.record import Draft, Recorder, reported, restore
+from prefmem.cards.undo import undone
+from prefmem.commands import Command, parse, without_commands
 from prefmem.config import Config
-from prefmem.errors import ConfigError, InputError, NotFoundError
+from prefmem.errors import (
+    ConfigError,
+    InputError,
+    NotFoundError,
+)
 from prefmem.extract.ground import grounded
-from prefmem.ids import user_turn_keys
+from prefmem.feedback.kept import Inducer, edit_key, newly_borne_out
+from prefmem.ids import rule_hash, user_turn_keys
+from prefmem.interaction import Entry, KeptEdit, Observation, Offer, UserState
 from prefmem.messages import Message, clean, to_turns
 from prefmem.models.compressor import Compressor
 from prefmem.models.runnable import ChatModel
-from prefmem.protocols import Embedder, Extractor, Reranker, Store, Transaction, Writer
-from prefmem.render import render_block, rule_room, rule_size
-from prefmem.retrieve.dense import nearest, ranked, scored, views
-from prefmem.retrieve.rerank import Reranking
-from prefmem.retrieve.risk import injection_floor
-from prefmem.retrieve.select import Room, select
+from prefmem.orders import Desk, Obeyed, shown
+from prefmem.protocols import (
+    Embedder,
+    Extractor,
+    Judge,
+    Relater,
+    Reranker,
+    Store,
+    UserModel,
+    Writer,
+)
+from prefmem.render import render_block
+from prefmem.retrieve.audience import addressed
+from prefmem.retrieve.dense import views
+from prefmem.retrieve.select import select
+from prefmem.steps import Steps, rule_of
 from prefmem.stores.codec import Export
 from prefmem.stores.faiss import IndexCache, UserIndex
 from prefmem.types import (
+    LIVE,
     MAX_ID_BYTES,
-    Candidate,
     Card,
     Change,
     Erasure,
     Event,
-    EventKind,
     LearnReport,
-    Matrix,
     Polarity,
     Preference,
     Recall,
-    Rule,
     Scope,
     ScopeKind,
-    Source,
     Status,
+    Turn,
     UserKey,
-    UserState,
-    Vector,
     Window,
 )
-from prefmem.usermodel.vectors import follow, new_state, read_out
+from prefmem.usage import ALL_CARDS, Replayed, Usage, deck_of
+from prefmem.usermodel.vectors import read_out
 
-_GLOBAL_CANDIDATES = 4  # global cards looked at, for each that may be injected
-_INACTIVE: tuple[Status, ...] = ("candidate", "quarantined", "superseded", "expired")
-_FOLLOWED = 8  # user turns of one call that the short-term vector takes in: older ones have faded
+_EDITS = 50  # of a user that are kept
 
 
-class PreferenceMemory:
+class PreferenceMemory(Steps):
     """Remembers how each user likes things done.
 
     Safe to share between threads. Every verb has an async twin with the prefix `a` that runs it on
@@ -83,6 +96,13 @@ class PreferenceMemory:
         embedder: Embeds cards and queries; the embedded MiniLM unless given.
         reranker: Reads request and rule together; the packaged one unless given, `"none"` for none.
             A document compressor of LangChain is asked as it is.
+        relater: Says what a new rule is to those that are there; the packaged one unless given.
+        user_model: Learns what works for a user: `"ledger"` unless given, `"vars"` for the
+            published dual vector, `"none"`, or another one.
+        inducer: Finds rules in edits; the one without a model unless given. A chat model of
+            LangChain is asked about the edits.
+        judge: Judges what a follow-up shows; the packaged one unless given, `"none"` for none. A
+            chat model of LangChain is asked with the packaged one behind it.
         writer: Renders the block; JSON lines in a fenced block unless given.
         config: Settings.
         tenant: Stands before the user id in every key.
@@ -105,6 +125,10 @@ class PreferenceMemory:
         extractor: Extractor | ChatModel | str | None = None,
         embedder: Embedder | None = None,
         reranker: Reranker | Compressor | str | None = None,
+        relater: Relater | None = None,
+        user_model: UserModel | str | None = None,
+        judge: Judge | ChatModel | str | None = None,
+        inducer: Inducer | ChatModel | None = None,
         writer: Writer = render_block,
         config: Config | None = None,
         tenant: str = "",
@@ -120,10 +144,14 @@ class PreferenceMemory:
         self.embedder = embedder or defaults.embedder()
         self.extractor = defaults.extractor(self.config, extractor)
         self._reranking = self._made_reranking(defaults.reranker(self.config, reranker))
+        self.relater = relater or defaults.relater()
         self._writer, self._tenant, self._clock, self._ids = writer, tenant, clock, ids
         self._secret = ids().encode()
         self._cache = IndexCache(self.config.cache_bytes)
+        self._inducer = defaults.inducer(inducer)
+        model, ear = defaults.user_model(user_model), defaults.judge(judge)
         self._store: Store = store or defaults.store(path or "")
+        self._usage = Usage(self._store, model, ear, self.embedder, logs=self.config.log_offers)
         try:
             self._store.bind(self.embedder.basis, self.embedder.width)
         except BaseException:
@@ -147,7 +175,8 @@ class PreferenceMemory:
             session_id: The conversation.
 
         Returns:
-            The cards that were added or gained evidence, and how many turns were skipped.
+            The cards that were added, gained evidence or were closed, the events' ids, and how many
+            turns were skipped.
 
         Raises:
             InputError: A message or an id cannot be used; nothing was stored.
@@ -159,45 +188,168 @@ class PreferenceMemory:
         known = self._store.known(user, list(keys.values()))
         fresh = {turn_id: key for turn_id, key in keys.items() if key not in known}
         spoken = [turn for turn in turns if turn.id in fresh]
-        skipped = sum(turn.role == "user" for turn in turns) - len(fresh)
         if not fresh:
-            return LearnReport(skipped=skipped)
+            return LearnReport(skipped=sum(turn.role == "user" for turn in turns))
 
+        orders = {turn.id: found for turn in spoken if (found := parse(turn.text))}
+        heeded = tuple(
+            replace(turn, text=without_commands(turn.text, orders[turn.id]))
+            if turn.id in orders
+            else turn
+            for turn in turns
+        )
         preferences = grounded(
-            self.extractor.extract(Window(user_id, session_id, turns), list(fresh)),
+            self.extractor.extract(Window(user_id, session_id, heeded), list(fresh)),
             {turn.id: turn for turn in spoken},
             min_confidence=self.config.min_confidence,
             max_chars=self.config.max_slot_chars,
         )
-        vectors = self.embedder.embed([p.text for p in preferences])
-        recent = spoken[-_FOLLOWED:]
-        heard = self.embedder.embed([turn.text for turn in recent])
+        preferences = _in_order(preferences, spoken)
+        index = self._index(user)
+        heard = self._heard(user, turns, fresh, session_id, index)
 
-        changes: list[Change] = []
-        taught: set[str] = set()
-        with self._store.write(user) as transaction:
+        def write(recorder: Recorder, drafts: Sequence[Draft]) -> tuple[tuple[Event, ...], int]:
+            events: dict[str, Event] = {}
             for turn_id, key in fresh.items():
-                if transaction.knows(key):  # another process was quicker
-                    skipped += 1
-                    continue
-                taught.add(turn_id)
-                drafts = [
-                    (p, v)
-                    for p, v in zip(preferences, vectors, strict=True)
-                    if p.evidence[0].turn_id == turn_id
-                ]
-                changes += self._record(transaction, user, "learn", key, drafts, "said", session_id)
-            if taught:
-                news = heard[[turn.id in taught for turn in recent]]
-                self._follow(transaction, user, news, session_id)
-        last = {change.card.id: change.card for change in changes}
-        new = {change.card.id for change in changes if change.op == "add"}
-        return LearnReport(
-            added=tuple(card for i, card in last.items() if i in new),
-            updated=tuple(card for i, card in last.items() if i not in new),
-            skipped=skipped,
-            turns=sum(turn.role == "user" for turn in turns) - skipped,
+                if not recorder.transaction.knows(key):  # else another process was quicker
+                    mine = [d for d in drafts if d.preference.evidence[0].turn_id == turn_id]
+                    events[turn_id] = recorder.record("learn", key, mine)
+            new = [(h, events[h.turn_id]) for h in heard if h.turn_id in events]
+            self._observe(recorder, user, new, {d.id: d for d in drafts}, index)
+            return tuple(events.values()), len(events)
+
+        by_id = {turn.id: turn for turn in spoken}
+        said = [(rule, by_id[rule.evidence[0].turn_id]) for rule in preferences]
+        events, taught = self._write(user, said, "said", session_id, write)
+        for number, turn in enumerate(turns):
+            if turn.id in orders:
+                self._obey(user, turns[: number + 1], keys[turn.id], orders[turn.id], session_id)
+        return reported(
+            events, turns=taught, skipped=sum(turn.role == "user" for turn in turns) - taught
         )
+
+    def learn_from_edit(
+        self,
+        draft: str,
+        final: str,
+        context: str = "",
+        *,
+        user_id: str,
+        session_id: str = "",
+    ) -> LearnReport:
+        """Learn from what a user changed in a draft before using it.
+
+        A rule is learned once several edits bear it out, for the kind of text that they share;
+        facts, names and numbers never enter one. The newest 50 edits of a user are kept as they
+        are, until the user or a card that edits taught is forgotten.
+
+        Args:
+            draft: The text as it was shown.
+            final: The text as the user left it.
+            context: What kind of text it is and what for ("a mail to a customer").
+            user_id: The user, as authenticated by the host.
+            session_id: The conversation.
+
+        Returns:
+            The cards that this edit added; the same edit teaches once.
+
+        Raises:
+            InputError: A text is empty or too long, or an id cannot be used; nothing was stored.
+            EndpointError: The inducer asks a chat model that gives no answer; nothing was stored.
+        """
+        user = self._user(user_id)
+        _check_session(session_id)
+        draft, final, context = clean(draft), clean(final), clean(context)
+        key = edit_key(context, draft, final)
+        kept = KeptEdit(key, context, draft, final, self._clock())
+        earlier = [edit for edit in self._store.edits(user) if edit.key != key]
+        rules = newly_borne_out(earlier, kept, self._inducer)
+        held = {rule_hash(c.preference) for c in self._store.cards(user) if c.status in LIVE}
+        rules = [rule for rule in rules if rule_hash(rule) not in held]
+
+        def write(recorder: Recorder, drafts: Sequence[Draft]) -> tuple[Event, ...]:
+            known = recorder.transaction.knows(f"edit:{key}")  # it may be kept no more
+            if known or not recorder.transaction.keep_edit(kept, most=_EDITS):
+                return ()
+            return (recorder.record("learn", f"edit:{key}", drafts),)
+
+        events = self._write(user, [(rule, None) for rule in rules], "inferred", session_id, write)
+        return reported(events, turns=len(events), skipped=1 - len(events))
+
+    def command(self, messages: Iterable[Message], *, user_id: str, session_id: str = "") -> Obeyed:
+        """Carry out what the user tells the memory in the last turn, at once and once.
+
+        "Remember that ...", "forget that", "not now", "only for mails", "why did you do that?",
+        "show my preferences", "change that to ...", "undo that". A host that calls this before it
+        answers can use the reply; `learn` carries out what was not yet.
+
+        Args:
+            messages: The dialogue as for `learn`; the last user turn is read.
+            user_id: The user, as authenticated by the host.
+            session_id: The conversation.
+
+        Returns:
+            The commands with what the user may be told; without any where the turn is not for the
+            memory. A turn that was carried out before has no reply.
+
+        Raises:
+            InputError: A message or an id cannot be used; nothing was done.
+        """
+        user = self._user(user_id)
+        _check_session(session_id)
+        turns = to_turns(messages, max_chars=self.config.max_turn_chars)
+        keys = user_turn_keys(turns, session_id)
+        last = next((n for n in reversed(range(len(turns))) if turns[n].id in keys), None)
+        if last is None:
+            return Obeyed()
+        turn = turns[last]
+        commands = parse(turn.text)
+        if not commands:
+            return Obeyed(rest=turn.text)
+        return self._obey(user, turns[: last + 1], keys[turn.id], commands, session_id)
+
+    def feedback(
+        self,
+        recall: Recall | str,
+        score: float,
+        *,
+        user_id: str,
+        card_id: str | None = None,
+        key: str | None = None,
+    ) -> bool:
+        """Learn from what a person says by a button: a thumb, stars, a score.
+
+        Args:
+            recall: The recall, or its id, behind the answer that is judged.
+            score: From -1, useless, to 1, just right. A thumb is -1 or 1; a score s between 0 and 1
+                is 2s - 1.
+            user_id: The user, as authenticated by the host.
+            card_id: One card of the recall that the score is about; else it is about the answer,
+                which tells little about a card.
+            key: The host's name of this feedback: the same key counts once.
+
+        Returns:
+            Whether it was new.
+
+        Raises:
+            InputError: The score is out of range.
+            NotFoundError: The user has no such recall in the log, or no such card.
+        """
+        user = self._user(user_id)
+        if not -1 <= score <= 1:
+            raise InputError(f"score={score!r} is not in [-1, 1]; a score s of 0 to 1 is 2s - 1")
+        recall_id = recall.id if isinstance(recall, Recall) else clean(recall)
+        found = self._store.interactions(user, recall_id=recall_id)
+        if not found or not isinstance(found[0].payload, Offer):
+            raise NotFoundError(
+                f"user {user_id!r} has no recall {recall_id!r} in the log; only recalls with a "
+                "candidate are logged, and none with Config(log_offers=False)"
+            )
+        offer, index = found[0].payload, self._index(user)
+        said = self._usage.told(user, offer, score, card_id, index)
+        entry = Entry(f"feedback:{clean(key) if key else self._ids()}", said, self._clock())
+        with self._store.write(user) as transaction:
+            return self._usage.learn(transaction, user, [(entry, offer)], index) is not None
 
     # From a query to the prompt
 
@@ -239,25 +391,51 @@ class PreferenceMemory:
             raise InputError(f"limit={limit!r} is below 0")
         if min_score is not None and not 0 <= min_score <= 1:
             raise InputError(f"min_score={min_score!r} is not in [0, 1]")
-        index = self._cache.get(user, self._store.revision(user), self._store.shelf)
+        index = self._index(user)
         floor, now = self._floor if min_score is None else min_score, self._clock()
         asked = views(clean(query), clean(context))
-        candidates = self._candidates(user, index, asked) if index.shelf.ids else ()
+        candidates = self._candidates(user, index, asked, now) if index.shelf.ids else ()
         if self._reranking is not None and asked:
             candidates = self._reranking(asked[-1], candidates)
+        candidates, choice, withheld = self._usage.weigh(
+            user,
+            index,
+            candidates,
+            session_id=session_id,
+            floor=floor,
+            limit=self.config.limit if limit is None else limit,
+        )
         if why:
             candidates = (*candidates, *self._inactive(user, asked))
-        picked = select(candidates, self._room(limit, max_tokens), floor=floor, now=now)
-        rules = tuple(_rule(candidates[i].card) for i in picked.chosen)
-        return Recall(
+        picked = select(
+            candidates,
+            self._room(limit, max_tokens),
+            query=clean(query),
+            context=clean(context),
+            floor=floor if choice.floor else 0.0,
+            now=now,
+            withheld=withheld,
+        )
+        rules = tuple(rule_of(candidates[i].card) for i in picked.chosen)
+        recall = Recall(
             self._ids(), user_id, session_id, query, candidates, picked.chosen, rules,
             self.embedder.basis, now, picked.verdicts, floor,
         )  # fmt: skip
+        if len(choice.worth):
+            self._usage.note(user, recall, choice, index)
+        return recall
 
     @property
     def degraded(self) -> Counter[str]:
-        """How often reranking failed, by the error's name; relevance was then by the cosine."""
-        return Counter() if self._reranking is None else Counter(self._reranking.failures)
+        """How often a part failed and the memory went on without it.
+
+        By the error's name for reranking, where relevance was by the cosine; `offer` for recalls
+        that could not be logged, `judge` for follow-ups that could not be judged.
+        """
+        failed = self._usage.dropped.copy()
+        if self._reranking is not None:
+            failed.update(self._reranking.failures)
+        return failed
 
     def render(
         self,
@@ -303,7 +481,8 @@ class PreferenceMemory:
             scope: `global` to inject it always; by default that is so when there is no condition.
 
         Returns:
-            The new card, or the card that said the same already.
+            The new card, or the one that said the same already; after words that only take a rule
+            back, the card that they close.
 
         Raises:
             InputError: The action is empty, a slot is too long, or a choice is unknown.
@@ -314,12 +493,12 @@ class PreferenceMemory:
         preference = checked(preference, longest=self.config.max_slot_chars)
         if scope is None and not preference.condition:
             preference = replace(preference, scope=Scope("global"))
-        drafts = [(preference, self.embedder.embed([preference.text])[0])]
-        with self._store.write(user) as transaction:
-            key = f"add:{self._ids()}"
-            (change,) = self._record(transaction, user, "add", key, drafts, "added", "")
-            self._follow(transaction, user)
-        return change.card
+
+        def write(recorder: Recorder, drafts: Sequence[Draft]) -> Event:
+            return recorder.record("add", f"add:{self._ids()}", drafts)
+
+        event = self._write(user, [(preference, None)], "added", "", write)
+        return event.changes[0].card
 
     def edit(
         self,
@@ -334,8 +513,11 @@ class PreferenceMemory:
     ) -> Card:
         """Change a card; its id stays, and `history` keeps what it said before.
 
-        `status="active"` confirms a quarantined card: call it for the user, never for the model. A
-        card that comes to claim authority is quarantined unless it is confirmed in the same call.
+        `status="active"` confirms a quarantined card or a candidate, which closes the cards whose
+        place it takes, and brings a superseded or expired one back: call it for the user, never for
+        the model. A card that comes to claim authority is quarantined unless it is confirmed in the
+        same call. With another text it takes no place that the old one waited for, and an end in it
+        ("until Friday") becomes the card's.
 
         Raises:
             NotFoundError: The user has no such card.
@@ -346,39 +528,45 @@ class PreferenceMemory:
         given = {name: value for name, value in given.items() if value is not None}
         while True:  # again when another call changed the card meanwhile
             old = self._found(user, card_id)
-            if scope is not None:
-                given["scope"] = replace(old.preference.scope, kind=scope)
+            kind = scope or old.preference.scope.kind
+            if condition is not None:  # which names its audience anew
+                given["scope"] = Scope(kind, old.preference.scope.task)
+            elif scope is not None:
+                given["scope"] = replace(old.preference.scope, kind=kind)
             card = edited(
                 old, given, status=status, longest=self.config.max_slot_chars, now=self._clock()
             )
+            card = replace(card, preference=addressed(card.preference))
             vector = self.embedder.embed([card.text])[0]
             with self._store.write(user) as transaction:
                 if transaction.card(old.id) == old:
-                    change = Change("edit", card)
-                    event = Event(f"edit:{self._ids()}", "edit", (change,), card.recorded_at)
+                    changes = activated(Change("edit", card), transaction.card)
+                    event = Event(f"edit:{self._ids()}", "edit", changes, card.recorded_at)
                     transaction.record(event, {card.id: vector})
-                    self._follow(transaction, user)
-                    return card
+                    return changes[0].card
 
     def forget(self, card_id: str, *, user_id: str) -> None:
-        """Remove a card for good: its text, vector, evidence, and its traces in the log.
+        """Remove a card for good: text, vector, evidence, links, and its traces in the log.
 
-        A turn that taught it is not learned again; saying it in a new turn is. The short-term
-        vector, which may hold that turn, starts anew.
+        With a card that edits taught go all the edits that are kept.
+        A turn that taught it is not learned again; saying it in a new turn is. A card whose place
+        it took stays closed; to have that one back, use `undo` instead. What the user model learned
+        is worked out anew without it.
 
         Raises:
             NotFoundError: The user has no such card.
         """
         user = self._user(user_id)
-        self._found(user, card_id)
+        if self._store.card(user, clean(card_id)) is None:
+            self._told(user, card_id)  # one that was undone is in the log all the same
+        index = self._index(user)
         with self._store.write(user) as transaction:
             if not transaction.forget(card_id):
                 raise NotFoundError(f"user {user_id!r} has no card {card_id!r}")
             transaction.record(Event(f"forget:{self._ids()}", "forget", (), self._clock()), {})
-            state = transaction.state()
-            if state is not None:
-                transaction.save_state(replace(state, short=np.zeros_like(state.short)))
-            self._follow(transaction, user)
+            if transaction.state() is not None:
+                log = transaction.interactions()
+                transaction.save_state(self._usage.replayed(user, log, index))
         self._cache.drop(user)
 
     def forget_user(self, *, user_id: str) -> Erasure:
@@ -388,11 +576,39 @@ class PreferenceMemory:
         self._cache.drop(user)
         return receipt
 
+    def undo(self, event_id: str, *, user_id: str) -> Event:
+        """Take one event back: its cards are as they were before it, bit for bit.
+
+        `history` and the reports of `learn` give the ids. A turn whose event is taken back is not
+        learned again. What the user model learned stays.
+
+        Returns:
+            The event that takes it back; it can be taken back itself.
+
+        Raises:
+            NotFoundError: The user has no such event.
+            InputError: It changed no card, what it changed was forgotten or changed since, or
+                another card says the same by now; the message says which.
+        """
+        user = self._user(user_id)
+        while True:  # again when another call changed the cards meanwhile
+            seen, log = self._store.revision(user), self._store.events(user)
+            event = undone(log, clean(event_id), unique=self._ids(), now=self._clock())
+            texts = {change.card.id: change.card.text for change in event.changes}
+            vectors = dict(zip(texts, self.embedder.embed(list(texts.values())), strict=True))
+            with self._store.write(user) as transaction:
+                if transaction.revision() == seen:
+                    transaction.record(event, vectors)
+                    return event
+
     # Looking
 
     def list(self, *, user_id: str, status: Status | None = None) -> tuple[Card, ...]:
-        """List a user's cards, oldest first; only those of `status` if given."""
-        return self._store.cards(self._user(user_id), status=status)
+        """List a user's cards in the order of saying; only those of `status` if given."""
+        kept = None if status == "expired" else status  # a store does not know the time
+        now, found = self._clock(), self._store.cards(self._user(user_id), status=kept)
+        cards = (card.as_of(now) for card in found)
+        return tuple(card for card in cards if status in (None, card.status))
 
     def get(self, card_id: str, *, user_id: str) -> Card:
         """Give one card.
@@ -400,22 +616,56 @@ class PreferenceMemory:
         Raises:
             NotFoundError: The user has no such card.
         """
-        return self._found(self._user(user_id), card_id)
+        return self._found(self._user(user_id), card_id).as_of(self._clock())
 
     def history(self, card_id: str, *, user_id: str) -> tuple[Event, ...]:
         """Give what happened to a card, oldest first, each event with the card as it left it.
 
+        The change's `reason` says which relation to which card it was; a card that was undone still
+        has its history.
+
         Raises:
-            NotFoundError: The user has no such card.
+            NotFoundError: The user never had such a card, or forgot it.
         """
-        user = self._user(user_id)
-        self._found(user, card_id)
-        return self._store.events(user, card_id=card_id)
+        return self._told(self._user(user_id), card_id)
 
     def get_user(self, user_id: str) -> UserState:
-        """Give the user's vectors, with the basis that they live in; zeros for a new user."""
-        found = self._store.state(self._user(user_id))
-        return found or new_state(user_id, basis=self.embedder.basis, width=self.embedder.width)
+        """Give what is known of a user beside the cards.
+
+        Where the user model keeps no vector of its own, `long` is the read-out of the cards: what
+        the user's preferences are about, weighted by how much they are believed.
+        """
+        user = self._user(user_id)
+        state = self._usage.state(user)
+        if len(state.long):
+            return state
+        index = self._index(user)
+        deck = deck_of(index, np.arange(len(index.numbers)), self.embedder.basis)
+        return replace(state, long=read_out(state, deck), basis=self.embedder.basis)
+
+    def replay(
+        self, *, user_id: str, user_model: UserModel | str | None = None
+    ) -> tuple[Replayed, ...]:
+        """Say what another user model would have shown, from the log of what was offered.
+
+        It learns from the same follow-ups as it goes; that these answered what was really shown, it
+        cannot know.
+
+        Args:
+            user_id: The user.
+            user_model: The other one; the memory's own, if none is given, shows what it did.
+
+        Returns:
+            One entry for each logged recall, oldest first.
+        """
+        user = self._user(user_id)
+        usage = self._usage
+        if user_model is not None:
+            model = defaults.user_model(user_model)
+            usage = Usage(self._store, model, None, self.embedder, logs=False)
+        return tuple(
+            usage.replay(user, self._index(user), limit=self.config.limit, floor=self._floor)
+        )
 
     # Taking data along
 
@@ -425,14 +675,18 @@ class PreferenceMemory:
         events = self._store.events(user)
         held = Export.of(
             user_id, cards=fold(events).values(), events=events,
-            state=self._store.state(user), at=self._clock(),
+            interactions=self._store.interactions(user), edits=self._store.edits(user),
+            state=self._store.state(user),
+            numbers=self._store.numbers(user), at=self._clock(),
         )  # fmt: skip
         return held.model_dump(mode="json")
 
     def load(self, data: Mapping[str, Any], *, user_id: str) -> LearnReport:
         """Take in an export, for this user or another one; loading it twice changes nothing.
 
-        Vectors are made anew, so the export may come from a store with another embedder. A rule
+        Vectors are made anew, so the export may come from a store with another embedder, and what
+        the user model learned is worked out from the log of interaction, where the user has none
+        of their own. A rule
         that the user has already gains the evidence; one that claims authority waits for
         confirmation again. What the user forgot since stays forgotten.
 
@@ -444,24 +698,23 @@ class PreferenceMemory:
         """
         user = self._user(user_id)
         held = Export.read(data)
-        state = self._loadable_state(held, user_id)
         longest = self.config.max_slot_chars
         log = tuple(admitted(event, longest=longest) for event in held.log(user_id))
-        cards = fold(log)
-        vectors = dict(
-            zip(cards, self.embedder.embed([c.text for c in cards.values()]), strict=True)
-        )
+        texts = {change.card.id: change.card.text for event in log for change in event.changes}
+        vectors = dict(zip(texts, self.embedder.embed(list(texts.values())), strict=True))
         with self._store.write(user) as transaction:
-            done = restore(
-                transaction, log, vectors, user=user, sure=self.config.active_confidence,
-                ids=self._ids, now=self._clock(),
-            )  # fmt: skip
+            recorder = self._recorder(transaction, user, "imported", "", self._clock())
+            done = restore(log, vectors, recorder=recorder, ids=self._ids)
             if done is None:
                 return LearnReport()
-            if state is not None and transaction.state() is None:
-                transaction.save_state(replace(state, long=read_out(transaction.shelf())))
-            else:
-                self._follow(transaction, user)
+            for edit in held.edits:
+                transaction.keep_edit(edit.edit(), most=_EDITS)
+            if held.interactions and not transaction.interactions():
+                for entry in held.interactions_of(transaction.numbers()):
+                    transaction.note(entry)
+                index = UserIndex.build(transaction.shelf())
+                offered = transaction.interactions()
+                transaction.save_state(self._usage.replayed(user, offered, index))
         added, merged = done
         return LearnReport(added=added, updated=tuple(change.card for change in merged))
 
@@ -484,139 +737,59 @@ class PreferenceMemory:
         """Close it."""
         self.close()
 
-    # Steps of the verbs
+    # Steps of the verbs that need other verbs
 
-    def _user(self, user_id: str) -> UserKey:
-        return UserKey(user_id, self._tenant)
-
-    def _found(self, user: UserKey, card_id: str) -> Card:
-        card = self._store.card(user, clean(card_id))
-        if card is None:
-            raise NotFoundError(f"user {user.user_id!r} has no card {card_id!r}")
-        return card
-
-    def _loadable_state(self, held: Export, user_id: str) -> UserState | None:
-        """Give the vectors of an export if they live in this memory's space."""
-        if held.state is None or held.state.basis != self.embedder.basis:
-            return None
-        state, width = held.state.state(user_id), self.embedder.width
-        for name, vector in (("long", state.long), ("short", state.short)):
-            if vector.size != width:
-                raise InputError(f"not a prefmem export: state.{name}: not {width} numbers")
-        return state
-
-    def _record(
+    def _obey(
         self,
-        transaction: Transaction,
         user: UserKey,
-        kind: EventKind,
+        turns: Sequence[Turn],
         key: str,
-        drafts: Sequence[tuple[Preference, Vector]],
-        source: Source,
+        commands: Sequence[Command],
         session_id: str,
-    ) -> tuple[Change, ...]:
-        return record(
-            transaction, drafts, user=user, kind=kind, key=key, source=source,
-            session_id=session_id, sure=self.config.active_confidence, ids=self._ids,
-            now=self._clock(),
-        )  # fmt: skip
+    ) -> Obeyed:
+        """Carry out the commands of the last of these turns, unless that was done."""
+        turn, key = turns[-1], f"command:{key}"
+        rest = without_commands(turn.text, commands).strip()
+        if self._store.noted(user, key):
+            return Obeyed(tuple(commands), rest=rest)
+        before = next((t.text for t in reversed(turns[:-1]) if t.role == "user"), "")
+        offer = self._usage.offered(user, before, session_id)
+        replies: list[str] = []
+        cards: dict[str, Card] = {}
+        paused: list[int] = []
 
-    def _follow(
-        self,
-        transaction: Transaction,
-        user: UserKey,
-        heard: Matrix | None = None,
-        session_id: str | None = None,
-    ) -> None:
-        """Bring the user's vectors up to the cards and to the turns that were heard."""
-        basis, width = self.embedder.basis, self.embedder.width
-        state = transaction.state() or new_state(user.user_id, basis=basis, width=width)
-        turns = np.zeros((0, width), dtype=np.float32) if heard is None else heard
-        session = state.session_id if session_id is None else session_id
-        transaction.save_state(
-            follow(
-                state, turns, long=read_out(transaction.shelf()), session_id=session,
-                basis=basis, rate=self.config.session_rate,
-            )
-        )  # fmt: skip
+        def pause(ids: Sequence[str]) -> None:
+            numbers = self._store.numbers(user)
+            paused.extend([numbers[i] for i in ids] or [ALL_CARDS])
 
-    def _made_reranking(self, reranker: Reranker | None) -> Reranking | None:
-        """Put the reranker to work, and set the floor on the relevance that it or cosines give."""
-        config = self.config
-        source = self.embedder if reranker is None else reranker
-        self._floor = injection_floor(config.min_score, config.max_unwarranted, source)
-        if reranker is None:
-            return None
-        most, budget = config.rerank_candidates, config.rerank_budget
-        return Reranking(reranker, most=most, budget_ms=budget)
-
-    def _embedded(self, asked: Sequence[str]) -> Matrix:
-        """Embed the views of a query; one zero row where there is nothing to look for."""
-        if asked:
-            return self.embedder.embed(asked)
-        return np.zeros((1, self.embedder.width), dtype=np.float32)
-
-    def _candidates(
-        self, user: UserKey, index: UserIndex, asked: Sequence[str]
-    ) -> tuple[Candidate, ...]:
-        """Score the nearest cards and the global ones, best first."""
-        most = self.config.candidates
-        everywhere = max(most, _GLOBAL_CANDIDATES * self.config.max_global)
-        vectors = self._embedded(asked)
-        positions, cosines = nearest(index, vectors, k=most, everywhere=everywhere)
-        relevance = self.embedder.relevance(cosines) if vectors.any() else np.zeros_like(cosines)
-        ids = [index.shelf.ids[i] for i in positions]
-        cards = {c.id: c for c in self._store.cards(user, ids=ids, status="active")}
-        return scored(index.shelf, positions, cosines, relevance, cards)
-
-    def _inactive(self, user: UserKey, asked: Sequence[str]) -> tuple[Candidate, ...]:
-        """Score the newest cards that are not active, best first."""
-        waiting = [c for s in _INACTIVE for c in self._store.cards(user, status=s)]
-        waiting.sort(key=lambda card: card.recorded_at)
-        cards = waiting[-self.config.candidates :]
-        rows = self.embedder.embed([card.text for card in cards])
-        cosines = (rows @ self._embedded(asked).T).max(axis=1)  # (n, e) @ (e, v) -> (n,)
-        relevance = self.embedder.relevance(cosines)
-        scores = zip(cards, rows, cosines.tolist(), relevance.tolist(), strict=True)
-        return ranked(Candidate(*score) for score in scores)
-
-    def _room(self, limit: int | None, max_tokens: int | None) -> Room:
-        """Give what a prompt has room for; how long its rules get, another writer knows."""
-        config = self.config
-        limit = config.limit if limit is None else limit
-        if self._writer is not render_block:
-            return Room(limit, config.max_global)
-        budget = config.max_tokens if max_tokens is None else max_tokens
-        size = rule_room(budget, nonce=self._nonce(()))
-        return Room(limit, config.max_global, size, lambda card: rule_size(_rule(card)))
-
-    def _recall_of(self, card_ids: Iterable[str], user_id: str | None) -> Recall:
-        """Make a recall of the user's active cards with these ids, in the order given."""
-        if user_id is None:
-            raise InputError("render needs user_id with card ids: ids alone prove nothing")
-        if isinstance(card_ids, str):
-            raise InputError(f"render takes a recall or several ids; pass [{card_ids!r}]")
-        wanted = tuple(dict.fromkeys(clean(i) for i in card_ids))
-        found = {
-            c.id: c for c in self._store.cards(self._user(user_id), ids=wanted, status="active")
-        }
-        rules = tuple(_rule(found[i]) for i in wanted if i in found)
-        return Recall(
-            self._ids(), user_id, "", "", (), (), rules, self.embedder.basis, self._clock()
+        for command in commands:
+            desk = Desk(
+                user.user_id, self, self.list(user_id=user.user_id),
+                shown(offer, self._store.numbers(user)), self._newest(user),
+                lambda told: self._remembered(user, turn, told, session_id), pause,
+            )  # fmt: skip
+            reply, about = desk.carry_out(command, self.embedder)
+            replies.append(reply)
+            cards |= {card.id: card for card in about}
+        said = Observation(
+            session_id=session_id, paused=np.unique(np.array(paused, dtype=np.int64)), heard=False
         )
-
-    def _nonce(self, rules: Sequence[Rule]) -> str:
-        """Name a block so that no rule can know it, yet the same rules keep a prompt cache warm."""
-        said = "\x1f".join(rule.text for rule in rules).encode()
-        return blake2b(said, key=self._secret, digest_size=8).hexdigest()
+        with self._store.write(user) as transaction:
+            self._usage.learn(transaction, user, [(Entry(key, said, self._clock()), None)], None)
+        return Obeyed(tuple(commands), " ".join(replies), tuple(cards.values()), rest)
 
     alearn = twin(learn)
+    acommand = twin(command)
+    alearn_from_edit = twin(learn_from_edit)
+    afeedback = twin(feedback)
+    areplay = twin(replay)
     arecall = twin(recall)
     arender = twin(render)
     aadd = twin(add)
     aedit = twin(edit)
     aforget = twin(forget)
     aforget_user = twin(forget_user)
+    aundo = twin(undo)
     alist = twin(list)
     aget = twin(get)
     ahistory = twin(history)
@@ -626,9 +799,16 @@ class PreferenceMemory:
     aclose = twin(close)
 
 
-def _rule(card: Card) -> Rule:
-    kind = card.preference.scope.kind
-    return Rule(card.text, "card", (card.id,), card.recorded_at, kind)
+def _in_order(preferences: Iterable[Preference], turns: Sequence[Turn]) -> tuple[Preference, ...]:
+    """Sort preferences as they were said: by their first quote's turn and place in it."""
+    places = {turn.id: (number, turn.text) for number, turn in enumerate(turns)}
+
+    def said(preference: Preference) -> tuple[int, int]:
+        quoted = preference.evidence[0]
+        number, text = places[quoted.turn_id]
+        return number, text.find(quoted.quote)
+
+    return tuple(sorted(preferences, key=said))
 
 
 def _check_session(session_id: str) -> None:

@@ -4,6 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
+from prefmem.interaction import (
+    Choice,
+    Deck,
+    Entry,
+    Followup,
+    Judgement,
+    KeptEdit,
+    Numbers,
+    Observation,
+    Offer,
+    Slate,
+    UserState,
+)
 from prefmem.types import (
     Card,
     Erasure,
@@ -11,11 +24,11 @@ from prefmem.types import (
     Matrix,
     Preference,
     Recall,
+    Relation,
     Risk,
     Shelf,
     Status,
     UserKey,
-    UserState,
     Vector,
     Window,
 )
@@ -92,6 +105,80 @@ class Calibrated(Protocol):
         ...
 
 
+class Relater(Protocol):
+    """Says what a new rule is to rules that are there."""
+
+    def relations(
+        self, new: Preference, old: Sequence[Preference]
+    ) -> tuple[Mapping[Relation, float], ...]:
+        """Give for each of n old rules the probability of every relation, in [0, 1], summing to 1.
+
+        The words of the new rule's evidence may be read: they tell a changed mind ("from now on").
+        """
+        ...
+
+
+class UserModel(Protocol):
+    """Learns which cards work for a user. Pure: a state goes in, the next one comes out."""
+
+    @property
+    def name(self) -> str:
+        """Name and version, as `ledger/1`; a state of another name is made again from the log."""
+        ...
+
+    def fresh(self, user_id: str) -> UserState:
+        """Give the state of a user without history."""
+        ...
+
+    def prior(self, state: UserState, deck: Deck, places: Numbers) -> Vector:
+        """Give the log-odds of cards before evidence of their own.
+
+        Args:
+            state: The user's state.
+            deck: All active cards.
+            places: Rows of the deck, (j,).
+
+        Returns:
+            Log-odds, (j,), float32.
+        """
+        ...
+
+    def select(self, state: UserState, slate: Slate, *, floor: float, limit: int) -> Choice:
+        """Weigh the cards that come into question.
+
+        Args:
+            state: The user's state; left as it is.
+            slate: The cards and their relevance.
+            floor: Worth that a rule the user is sure to hold needs, in [0, 1].
+            limit: Cards that are injected at most.
+        """
+        ...
+
+    def observe(self, state: UserState, offer: Offer, said: Observation, deck: Deck) -> UserState:
+        """Learn from a follow-up; the state itself where there is nothing to learn.
+
+        Args:
+            state: The user's state; left as it is.
+            offer: What was considered and injected before the follow-up.
+            said: What the follow-up says.
+            deck: The active cards, for models that need vectors; cards that are gone are left out.
+        """
+        ...
+
+    def tick(self, state: UserState, session_id: str) -> UserState:
+        """Begin a session; the state itself where it is under way."""
+        ...
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Says what a follow-up shows about the answer and the rules before it."""
+
+    def judge(self, followups: Sequence[Followup]) -> tuple[Judgement, ...]:
+        """Judge n follow-ups, each by itself."""
+        ...
+
+
 class Writer(Protocol):
     """Renders the rules of a recall as the block that the agent reads."""
 
@@ -115,8 +202,18 @@ class Transaction(Protocol):
         """Find the live card that says the same, letter case and spacing aside."""
         ...
 
+    def revision(self) -> int:
+        """Number that changes whenever the user's cards do; 0 before the first."""
+        ...
+
     def record(self, event: Event, vectors: Mapping[str, Vector]) -> None:
-        """Append the event and write its cards; `vectors` by card id for every card written."""
+        """Append the event and write its cards.
+
+        Args:
+            event: What happened.
+            vectors: Unit vectors by card id, for every change whose op may bring a new text: `add`,
+                `edit`, `restore`.
+        """
         ...
 
     def state(self) -> UserState | None:
@@ -127,12 +224,31 @@ class Transaction(Protocol):
         """Replace the user's state."""
         ...
 
+    def note(self, entry: Entry) -> bool:
+        """Append to the log of interaction; False where it holds the key already."""
+        ...
+
+    def interactions(self) -> tuple[Entry, ...]:
+        """Read the log of interaction in order."""
+        ...
+
+    def keep_edit(self, edit: KeptEdit, *, most: int) -> bool:
+        """Keep an edit, and of all the newest `most`; False where its key is known."""
+        ...
+
+    def numbers(self) -> Mapping[str, int]:
+        """Give the number of every card, by card id."""
+        ...
+
     def shelf(self) -> Shelf:
         """Read the active cards' vectors as they are now."""
         ...
 
     def forget(self, card_id: str) -> bool:
-        """Remove a card from the cards and from every event; False when there is none."""
+        """Remove a card from the cards, every event, link and log entry; False when there is none.
+
+        Its evidence leaves the state.
+        """
         ...
 
 
@@ -151,8 +267,8 @@ class Store(Protocol):
         """Number that changes whenever the user's cards do; 0 for an unknown user."""
         ...
 
-    def shelf(self, user: UserKey) -> Shelf:
-        """Read the active cards' vectors, ordered by card id."""
+    def shelf(self, user: UserKey, *, status: Status = "active") -> Shelf:
+        """Read the vectors of the cards that have a status, ordered by number."""
         ...
 
     def card(self, user: UserKey, card_id: str) -> Card | None:
@@ -178,6 +294,31 @@ class Store(Protocol):
 
     def state(self, user: UserKey) -> UserState | None:
         """Read the user's state; None before the first."""
+        ...
+
+    def numbers(self, user: UserKey) -> Mapping[str, int]:
+        """Give the number of every card, by card id: counted from 1, never given twice."""
+        ...
+
+    def note(self, user: UserKey, entry: Entry) -> bool:
+        """Append to the log of interaction what nothing waits for; False where it was dropped.
+
+        Never raises and never waits long: a busy or read-only store drops it.
+        """
+        ...
+
+    def edits(self, user: UserKey) -> tuple[KeptEdit, ...]:
+        """Read the edits that are kept, oldest first."""
+        ...
+
+    def noted(self, user: UserKey, key: str) -> bool:
+        """Whether the log of interaction holds this key."""
+        ...
+
+    def interactions(
+        self, user: UserKey, *, asked: str | None = None, recall_id: str | None = None
+    ) -> tuple[Entry, ...]:
+        """Read the log of interaction in order; only the newest offer of a query or of a recall."""
         ...
 
     def write(self, user: UserKey) -> AbstractContextManager[Transaction]:

@@ -1,6 +1,7 @@
 """The values that travel through prefmem. All are frozen; none knows a model, a store or a host."""
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -15,11 +16,13 @@ ScopeKind: TypeAlias = Literal["global", "conditional"]
 Status: TypeAlias = Literal["active", "candidate", "quarantined", "superseded", "expired"]
 Source: TypeAlias = Literal["said", "edited", "inferred", "distilled", "imported", "added"]
 RuleSource: TypeAlias = Literal["card", "lora"]
-EventKind: TypeAlias = Literal["learn", "add", "edit", "forget", "load"]
-Op: TypeAlias = Literal["add", "merge", "edit"]
+Relation: TypeAlias = Literal["same", "supersede", "exception", "widen", "distinct"]
+EventKind: TypeAlias = Literal["learn", "add", "edit", "forget", "load", "undo"]
+Op: TypeAlias = Literal["add", "merge", "edit", "supersede", "restore", "remove"]
 Reason: TypeAlias = Literal[
     "global", "relevant",  # these two are injected
-    "irrelevant", "duplicate", "over limit", "over global limit", "over budget",
+    "irrelevant", "doubted", "paused", "other audience", "overruled", "duplicate",
+    "over limit", "over global limit", "over budget",
     "candidate", "quarantined", "superseded", "expired",
 ]  # fmt: skip
 Vector: TypeAlias = npt.NDArray[np.float32]
@@ -159,6 +162,22 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """What one rule is to another.
+
+    Attributes:
+        relation: `supersede` and `widen` take the other's place, an `exception` holds in a narrower
+            situation or for a while.
+        card_id: The other card; empty where there is none, as after words that only took back.
+        probability: That the relation holds, in [0, 1].
+    """
+
+    relation: Relation
+    card_id: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """A stored preference.
 
@@ -172,8 +191,11 @@ class Card:
         session_id: Conversation of its first evidence; empty when there was none.
         valid_from: Since when it holds, UTC.
         recorded_at: When it was last written, UTC.
-        valid_to: Until when it held; None while it holds.
+        valid_to: Until when it holds or held; None for no end.
         superseded_by: Id of the card that took its place.
+        links: Rules that this one is an `exception` to and wins over where both apply, or over what
+            took their place; with `supersede` or `widen`, rules whose place it takes once it is
+            confirmed.
     """
 
     id: str
@@ -186,11 +208,17 @@ class Card:
     recorded_at: datetime
     valid_to: datetime | None = None
     superseded_by: str | None = None
+    links: tuple[Link, ...] = ()
 
     @property
     def text(self) -> str:
         """The rule as one sentence; this is what gets embedded."""
         return self.preference.text
+
+    def as_of(self, now: datetime) -> "Card":
+        """Give the card as it stands at a time, UTC: a live one whose end has come is expired."""
+        over = self.status in LIVE and self.valid_to is not None and self.valid_to <= now
+        return replace(self, status="expired") if over else self
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,6 +232,9 @@ class Candidate:
         relevance: Calibrated probability that the rule applies to the query, in [0, 1].
         dense_relevance: That probability by the cosine alone, where a reranker had its say; None
             where it had not.
+        belief: Probability that injecting it is right where it applies, by what has worked for
+            this user, in [0, 1].
+        worth: What it is ranked by and what the floor is held against; None for the relevance.
     """
 
     card: Card
@@ -211,6 +242,13 @@ class Candidate:
     dense: float
     relevance: float
     dense_relevance: float | None = None
+    belief: float = 1.0
+    worth: float | None = None
+
+    @property
+    def total(self) -> float:
+        """What it is ranked by: relevance weighed with belief, on the scale of relevance."""
+        return self.relevance if self.worth is None else self.worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +257,17 @@ class Verdict:
 
     Attributes:
         reason: `global` and `relevant` rules are injected. `irrelevant`: below the floor.
-            `duplicate`: an injected rule says the same. `over limit`, `over global limit`, `over
-            budget`: better ones took the places, or the tokens. The others are a card's status.
-        duplicate_of: Id of the card that says the same; empty unless the reason is `duplicate`.
+            `doubted`: relevant enough, but what the user said about it speaks against it.
+            `paused`: the user wants this conversation to go without it. `other audience`: the
+            request names somebody else, or another language. `overruled`: an
+            exception to it applies. `duplicate`: an injected rule says the same. `over limit`,
+            `over global limit`, `over budget`: better ones took the places, or the tokens. The
+            others are a card's status.
+        by: Id of the card that overrules it, or says the same; else empty.
     """
 
     reason: Reason
-    duplicate_of: str = ""
+    by: str = ""
 
     @property
     def injected(self) -> bool:
@@ -245,6 +287,8 @@ class Explanation:
         dense: Cosine of query and card, in [-1, 1].
         dense_relevance: Probability that it applies by the cosine alone, in [0, 1].
         relevance: The probability that counts; another one only where it was reranked.
+        belief: Probability that injecting it is right where it applies.
+        worth: Both together, as it is held against the floor.
         reranked: Whether a reranker read query and rule together.
         floor: Relevance that was needed; 0 for a global rule.
         verdict: What was decided, and why.
@@ -257,6 +301,8 @@ class Explanation:
     dense: float
     dense_relevance: float
     relevance: float
+    belief: float
+    worth: float
     reranked: bool
     floor: float
     verdict: Verdict
@@ -322,7 +368,8 @@ class Recall:
         scope = card.preference.scope.kind
         return Explanation(
             card.id, card.text, scope, card.status, found.dense,
-            found.relevance if before is None else before, found.relevance, before is not None,
+            found.relevance if before is None else before, found.relevance, found.belief,
+            found.total, before is not None,
             0.0 if scope == "global" else self.floor, self.verdicts[position],
         )  # fmt: skip
 
@@ -341,27 +388,6 @@ class Risk:
     losses: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class UserState:
-    """What is known of a user beside the cards.
-
-    Attributes:
-        user_id: Whose state it is.
-        basis: Name of the embedder in whose space the vectors live.
-        long: Long-term vector, (d,): what this user's cards are about, weighted by confidence.
-        short: Short-term vector, (d,): what the current session is about.
-        session_id: The session that `short` belongs to.
-        steps: Number of updates so far; the optimistic lock on saving.
-    """
-
-    user_id: str
-    basis: str
-    long: Vector
-    short: Vector
-    session_id: str = ""
-    steps: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class LearnReport:
     """What one call of `learn` did.
@@ -371,20 +397,31 @@ class LearnReport:
         updated: Cards that gained evidence.
         skipped: User turns that were learned before, or that hold no text.
         turns: User turns that were read now.
+        closed: Cards that were superseded or withdrawn.
+        events: Ids of the events that changed cards: what `undo` takes.
     """
 
     added: tuple[Card, ...] = ()
     updated: tuple[Card, ...] = ()
     skipped: int = 0
     turns: int = 0
+    closed: tuple[Card, ...] = ()
+    events: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One card as an event left it."""
+    """One card as an event left it.
+
+    Attributes:
+        op: What became of it; after `remove` it is no longer there.
+        card: The card; after `remove` as it was.
+        reason: Why: the relation that merged it, or the rule that took its place.
+    """
 
     op: Op
     card: Card
+    reason: Link | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,10 +442,21 @@ class Event:
     at: datetime
     seq: int = 0
 
+    @property
+    def id(self) -> str:
+        """A short name of the key, 12 hexadecimal digits: what `undo` takes."""
+        return hashlib.sha256(self.key.encode()).hexdigest()[:12]
+
+    @property
+    def undoes(self) -> str | None:
+        """Id of the event that this one takes back, if it does."""
+        told = self.kind == "undo" and self.key.startswith("undo:")
+        return self.key.split(":")[1] if told else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shelf:
-    """The active cards of a user as vectors: what an index is built from.
+    """The cards of a user that have one status, as vectors: what an index is built from.
 
     Attributes:
         revision: Revision of the user that this is a picture of.
@@ -416,6 +464,9 @@ class Shelf:
         always: Whether card i is global, (n,).
         confidence: Confidence of card i, (n,), in [0, 1].
         matrix: Unit vectors, (n, e).
+        ends: When card i ends, (n,), in seconds since 1970, infinite for no end; None where no card
+            has an end.
+        numbers: Number of card i, (n,), ascending; None where nothing counts them.
     """
 
     revision: int
@@ -423,6 +474,14 @@ class Shelf:
     always: npt.NDArray[np.bool_]
     confidence: Vector
     matrix: Matrix
+    ends: npt.NDArray[np.float64] | None = None
+    numbers: npt.NDArray[np.int64] | None = None
+
+    def living(self, now: datetime) -> npt.NDArray[np.bool_]:
+        """Say of each card whether its end is still ahead at a time, (n,)."""
+        if self.ends is None:
+            return np.ones(len(self.ids), dtype=np.bool_)
+        return self.ends > now.timestamp()
 
 
 @dataclass(frozen=True, slots=True)

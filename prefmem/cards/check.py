@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, get_args
 
 from prefmem.cards.authority import claims_authority
+from prefmem.cards.reconcile import unwaiting
+from prefmem.cards.validity import dated
 from prefmem.errors import InputError
 from prefmem.messages import slot
 from prefmem.types import Card, Change, Event, Polarity, Preference, ScopeKind, Status
@@ -39,7 +41,9 @@ def edited(
 ) -> Card:
     """Give a card as an edit leaves it.
 
-    A card that comes to claim authority is quarantined, unless `status` confirms it.
+    A card that comes to claim authority is quarantined, unless `status` confirms it. With another
+    text it waits for no other card's place any more; an end in it ("until Friday") becomes the
+    card's.
 
     Args:
         old: The card; left as it is.
@@ -52,6 +56,9 @@ def edited(
         InputError: The result is no rule, or the status is unknown.
     """
     preference = checked(replace(old.preference, **given), longest=longest)
+    end: datetime | None = None
+    if given.keys() & {"condition", "action"}:
+        preference, end = _timed(preference, now)
     wished: dict[str, Status] = {"active": "active", "quarantined": "quarantined"}
     if status is not None and status not in wished:
         raise InputError(f"status={status!r} is none of {', '.join(wished)}")
@@ -62,11 +69,19 @@ def edited(
     if status is None and after == "active" and claims:
         after = "quarantined"
     source = "edited" if given else old.source
-    return replace(old, preference=preference, status=after, source=source, recorded_at=now)
+    card = replace(old, preference=preference, status=after, source=source, recorded_at=now)
+    over = old.status == "superseded" or old.as_of(now).status == "expired"
+    if status == "active" and over:  # it holds again
+        card = replace(card, valid_to=None, superseded_by=None)
+    if end is not None and card.status != "superseded":
+        card = replace(card, valid_to=end)
+    if card.text != old.text:
+        card = replace(card, links=unwaiting(card.links))
+    return card
 
 
 def admitted(event: Event, *, longest: int) -> Event:
-    """Check the rules of an imported event; what must not come in as active is quarantined.
+    """Check the rules of an imported event; what must not be or become active is quarantined.
 
     Raises:
         InputError: One of them is no rule.
@@ -74,10 +89,16 @@ def admitted(event: Event, *, longest: int) -> Event:
     changes: list[Change] = []
     for change in event.changes:
         card = replace(change.card, preference=checked(change.card.preference, longest=longest))
-        if card.status == "active" and claims_authority(card.preference):
+        if card.status in ("active", "candidate") and claims_authority(card.preference):
             card = replace(card, status="quarantined")
         changes.append(replace(change, card=card))
     return replace(event, changes=tuple(changes))
+
+
+def _timed(preference: Preference, now: datetime) -> tuple[Preference, datetime | None]:
+    """Find the end that a rule's own words give; the quotes belong to an earlier text."""
+    rule, end = dated(replace(preference, evidence=()), "", now)
+    return replace(rule, evidence=preference.evidence), end
 
 
 def _fitting(name: str, text: str, longest: int) -> str:

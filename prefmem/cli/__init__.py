@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import prefmem
-from prefmem.cli import bulk, cards, dialogue, health, training
+from prefmem.cli import bulk, cards, dialogue, health, pairs, training, usage
 from prefmem.cli.group import Commands
 
 __all__ = ["app", "main"]
@@ -26,8 +26,13 @@ app.command("list")(cards.list_)
 app.command()(cards.add)
 app.command()(cards.edit)
 app.command()(cards.forget)
-app.command()(cards.export)
+app.command()(cards.history)
+app.command()(cards.undo)
+app.add_typer(pairs.app, name="export")
 app.command("import")(cards.import_)
+app.command()(usage.tell)
+app.command(context_settings={"ignore_unknown_options": True})(usage.feedback)  # -1 is a score
+app.command()(usage.replay)
 app.command()(bulk.extract)
 app.add_typer(training.app, name="train")
 app.command()(health.doctor)

@@ -1,4 +1,4 @@
-"""Commands that look at cards and change them: list, add, edit, forget, export, import."""
+"""Commands for cards: list, add, edit, forget, history, undo, export, import."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,18 @@ from typing import Annotated, Any, Literal, cast
 import typer
 
 from prefmem.cli.options import DB, CardId, Db, ExistingFile, Json, Tenant, User, found, opened
-from prefmem.cli.show import card_data, cards_table, console, counted, emit, say, waiting
-from prefmem.errors import InputError
+from prefmem.cli.show import (
+    card_data,
+    cards_table,
+    console,
+    counted,
+    emit,
+    event_data,
+    history_table,
+    say,
+    waiting,
+)
+from prefmem.errors import InputError, NotFoundError
 from prefmem.types import Card, Polarity, ScopeKind
 
 Condition = Annotated[str | None, typer.Option(help='Completes "When ..."; empty for none.')]
@@ -109,6 +119,47 @@ def forget(
         erased = memory.forget_user(user_id=user)
     gone = {"cards": erased.cards, "events": erased.events, "checkpointed": erased.checkpointed}
     _report(gone, f"Forgotten: {held} of {user!r}.", as_json=as_json)
+
+
+def history(
+    ctx: typer.Context,
+    card_id: CardId,
+    user: User,
+    db: Db = DB,
+    tenant: Tenant = "",
+    as_json: Json = False,
+) -> None:
+    """Show what happened to a card and why, with the events' ids."""
+    with opened(ctx, db, tenant, made=False) as memory:
+        try:
+            name = found(memory, user, card_id).id
+        except NotFoundError:  # one that was undone has a history, too
+            name = card_id
+        events = memory.history(name, user_id=user)
+    if as_json:
+        emit([event_data(event) for event in events])
+    else:
+        console().print(history_table(events))
+
+
+def undo(
+    ctx: typer.Context,
+    event_id: Annotated[str, typer.Argument(metavar="EVENT", help="Id of an event.")],
+    user: User,
+    db: Db = DB,
+    tenant: Tenant = "",
+    as_json: Json = False,
+) -> None:
+    """Take back one event: its cards are as they were before it."""
+    with opened(ctx, db, tenant, made=False) as memory:
+        event = memory.undo(event_id, user_id=user)
+    cards = [change.card.id for change in event.changes]
+    done = counted(len(cards), "card")
+    _report(
+        {"id": event.id, "undoes": event.undoes, "cards": cards},
+        f"Undone: {done} as before. Back again: prefmem undo {event.id}",
+        as_json=as_json,
+    )  # fmt: skip
 
 
 def export(

@@ -51,6 +51,8 @@ def learn(
             {
                 "added": [card_data(card) for card in report.added],
                 "updated": [card_data(card) for card in report.updated],
+                "closed": [card_data(card) for card in report.closed],
+                "events": list(report.events),
                 "turns": report.turns,
                 "skipped": report.skipped,
                 "sessions": len(sessions),
@@ -62,6 +64,7 @@ def learn(
     say(
         f"{counted(report.turns, 'user turn')} in {counted(len(sessions), 'session')} read: "
         f"{counted(len(report.added), 'rule')} added, {len(report.updated)} heard again"
+        + (f", {len(report.closed)} closed" if report.closed else "")
         + (f"; {report.skipped} skipped: known before, or empty." if report.skipped else ".")
     )
 
@@ -88,6 +91,7 @@ def recall(
         typer.echo(text, nl=bool(text))
     elif found.chosen or everything:
         console().print(recall_table(found, config, everything=everything))
+        say(f"How was it? prefmem feedback {found.id} 1 --user {user}")
     if not found.chosen and not as_json:
         say(_nothing(found))
 
@@ -135,6 +139,8 @@ def _learned(
     """Learn stretch by stretch, and sum up."""
     added: dict[str, Card] = {}
     updated: dict[str, Card] = {}
+    closed: dict[str, Card] = {}
+    events: list[str] = []
     done = skipped = turns = 0
     total = sum(len(messages) for messages in sessions.values())
     with progress() as tell:
@@ -143,12 +149,16 @@ def _learned(
                 report = memory.learn(stretch, user_id=user, session_id=session)
                 added |= {card.id: card for card in report.added}
                 updated |= {card.id: card for card in report.updated}
+                closed |= {card.id: card for card in report.closed}
+                events += report.events
                 skipped, turns = skipped + report.skipped, turns + report.turns
                 done += len(stretch)
                 tell("learning", done, total)
-    added |= {i: card for i, card in updated.items() if i in added}
-    again = tuple(card for i, card in updated.items() if i not in added)
-    return LearnReport(tuple(added.values()), again, skipped, turns)
+    last = updated | closed
+    added |= {i: card for i, card in last.items() if i in added}
+    again = tuple(card for i, card in updated.items() if i not in added and i not in closed)
+    shut = tuple(card for i, card in closed.items() if i not in added)
+    return LearnReport(tuple(added.values()), again, skipped, turns, shut, tuple(events))
 
 
 def _stretches(messages: Sequence[Message]) -> Iterable[Sequence[Message]]:
@@ -168,6 +178,7 @@ def _stretches(messages: Sequence[Message]) -> Iterable[Sequence[Message]]:
 
 def _recall_data(found: Recall, block: str, config: Config) -> dict[str, Any]:
     return {
+        "id": found.id,
         "query": found.query,
         "rules": [{"text": rule.text, "card_ids": list(rule.card_ids)} for rule in found.rules],
         "candidates": [
@@ -179,11 +190,13 @@ def _recall_data(found: Recall, block: str, config: Config) -> dict[str, Any]:
                 "dense": round(row.dense, 4),
                 "dense_relevance": round(row.dense_relevance, 4),
                 "relevance": round(row.relevance, 4),
+                "belief": round(row.belief, 4),
+                "worth": round(row.worth, 4),
                 "reranked": row.reranked,
                 "floor": row.floor,
                 "chosen": row.verdict.injected,
                 "reason": row.verdict.reason,
-                "duplicate_of": row.verdict.duplicate_of or None,
+                "by": row.verdict.by or None,
                 "why": why(row, config=config),
             }
             for row in found.explain()

@@ -23,8 +23,8 @@ from rich.text import Text
 
 from prefmem.config import Config
 from prefmem.messages import plain
-from prefmem.stores.codec import CardRecord
-from prefmem.types import Card, Explanation, Recall
+from prefmem.stores.codec import CardRecord, EventRecord
+from prefmem.types import Card, Change, Event, Explanation, Recall
 
 _QUOTE_CHARS = 160
 _ID_CHARS = 8
@@ -50,6 +50,11 @@ def emit(data: object) -> None:
 def card_data(card: Card) -> dict[str, Any]:
     """Give a card as JSON data, with its text."""
     return {**CardRecord.of(card).model_dump(mode="json"), "text": card.text}
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """Give an event as JSON data, with its id."""
+    return {"id": event.id, **EventRecord.of(event).model_dump(mode="json")}
 
 
 @contextmanager
@@ -108,6 +113,31 @@ def cards_table(cards: Sequence[Card]) -> Table:
     return table
 
 
+def history_table(events: Sequence[Event]) -> Table:
+    """Show what happened to one card, and why."""
+    table = grid("event", "when", "what", "rule", "why", wide="rule")
+    for event in events:
+        for change in event.changes:
+            table.add_row(
+                event.id, f"{event.at:%Y-%m-%d %H:%M}", f"{event.kind}: {change.op}",
+                line(change.card.text), _cause(event, change),
+            )  # fmt: skip
+    return table
+
+
+def _cause(event: Event, change: Change) -> str:
+    """Say in a few words why an event changed a card."""
+    if event.undoes:
+        return f"undoes {event.undoes}"
+    if change.reason is None:
+        links = change.card.links if change.op == "add" else ()
+        return ", ".join(f"{k.relation} of {k.card_id[:_ID_CHARS]}" for k in links)
+    by, chance = change.reason.card_id[:_ID_CHARS], f"{change.reason.probability:.2f}"
+    if change.op == "merge":
+        return f"said again ({chance})"
+    return f"{change.reason.relation} by {by} ({chance})" if by else f"taken back ({chance})"
+
+
 def learned_table(cards: Sequence[Card]) -> Table:
     """Show what was learned, each rule above the words that it rests on."""
     wide = "rule, and the words it comes from"
@@ -131,13 +161,15 @@ def waiting(card: Card) -> str:
     if card.status == "quarantined":
         return f"waits for you: {confirm}"
     if card.status == "candidate":
+        if any(link.relation in ("supersede", "widen") for link in card.links):
+            return f"waits to take another rule's place: {confirm}"
         return f"waits until it is said again, or: {confirm}"
     return ""
 
 
 def recall_table(recall: Recall, config: Config, *, everything: bool) -> Table:
     """Show the rules that would be injected, and with `everything` the other candidates below."""
-    table = grid("", "rule", "relevance", "why", wide="rule")
+    table = grid("", "rule", "relevance", "belief", "why", wide="rule")
     for row in recall.explain():
         injected = row.verdict.injected
         if injected or everything:
@@ -146,6 +178,7 @@ def recall_table(recall: Recall, config: Config, *, everything: bool) -> Table:
                 "+" if injected else "-",
                 Text(line(row.text), style="" if injected else "dim"),
                 f"{before}{row.relevance:.2f}",
+                f"{row.belief:.2f}",
                 why(row, config=config),
             )
     return table
@@ -157,10 +190,14 @@ def why(row: Explanation, *, config: Config) -> str:
     words = {
         "relevant": f"at least {row.floor:.2f}",
         "irrelevant": f"below {row.floor:.2f}",
+        "doubted": f"below {row.floor:.2f} by what was said about it",
+        "paused": "not in this conversation, as you wished",
         "over limit": f"over {config.limit} rules",
         "over global limit": f"over {config.max_global} global",
         "over budget": f"over {config.max_tokens} tokens",
-        "duplicate": f"same as {row.verdict.duplicate_of[:_ID_CHARS]}",
+        "duplicate": f"same as {row.verdict.by[:_ID_CHARS]}",
+        "overruled": f"{row.verdict.by[:_ID_CHARS]} is an exception to it",
+        "other audience": "for somebody else",
     }
     return words.get(reason, reason)
 

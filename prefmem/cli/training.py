@@ -51,29 +51,65 @@ def tagger(
 
 
 @app.command()
-def embedder(out: Out = _OUT, seed: Seed = 0, as_json: Json = False) -> None:
-    """Export the embedder as ONNX, fit its relevance map, and write the manifest."""
-    _check_extra()
-    from prefmem.train.embedder import build
-
-    with progress() as tell:
-        manifest = build(out, seed=seed, progress=tell)
-    _report(manifest, out, as_json=as_json)
-
-
-@app.command()
-def reranker(
+def embedder(
     out: Out = _OUT,
     seed: Seed = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A small part, to try it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train the cross-encoder over request and rule, and write it as ONNX with its manifest."""
+    """Train the embedder, fit its relevance map, and write it as ONNX with its manifest."""
     _check_extra()
-    from prefmem.train.reranker import train
+    from prefmem.train.embedder import train
 
     with progress() as tell:
         manifest = train(out, seed=seed, quick=quick, progress=tell)
+    _report(manifest, out, as_json=as_json)
+
+
+@app.command()
+def ranker(
+    out: Out = _OUT,
+    seed: Seed = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="A small part, to try it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train the cross-encoder: which rule applies, and what a new rule is to an old one."""
+    _check_extra()
+    from prefmem.train.ranker import train
+
+    with progress() as tell:
+        manifest = train(out, seed=seed, quick=quick, progress=tell)
+    _report(manifest, out, as_json=as_json)
+
+
+@app.command()
+def followup(
+    out: Out = _OUT,
+    seed: Seed = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="A small part, to try it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train the judge of follow-ups: satisfied or not, and which rule was missed or misplaced."""
+    _check_extra()
+    from prefmem.train.followup import train
+
+    with progress() as tell:
+        manifest = train(out, seed=seed, quick=quick, progress=tell)
+    _report(manifest, out, as_json=as_json)
+
+
+@app.command()
+def projection(
+    out: Out = _OUT,
+    quick: Annotated[bool, typer.Option("--quick", help="A small part, to try it.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fit the projection in which the published user model `vars` learns."""
+    _check_extra()
+    from prefmem.train.projection import train
+
+    with progress() as tell:
+        manifest = train(out, quick=quick, progress=tell)
     _report(manifest, out, as_json=as_json)
 
 

@@ -14,9 +14,11 @@ from prefmem.evaluate.metrics import Figure, ratio
 from prefmem.memory import PreferenceMemory
 from prefmem.messages import to_turns
 from prefmem.protocols import Extractor
-from prefmem.train.embedder import DATA
+from prefmem.stores.sqlite import SQLiteStore
 from prefmem.train.progress import Progress
 from prefmem.train.ranking import load_families
+from prefmem.train.requests import RANKING
+from prefmem.train.risk import Apart
 from prefmem.train.windows import load_split
 from prefmem.types import Turn, Window
 
@@ -34,6 +36,7 @@ _WINDOW = (
 
 
 _FIGURES = (
+    "recall without the cross-encoder / embedding",
     "recall / embedding",
     "recall and render / embedding",
     "extract, six turns / embedding",
@@ -67,7 +70,7 @@ def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[s
         Ratios of CPU time to that of one query embedding, and for the extractor also to that of
         embedding the window's six turns one by one: median over rounds, 95% interval of the median.
     """
-    families = load_families(DATA)
+    families = load_families(RANKING)
     rules = [rule for family in families for rule in family.rules]
     queries = [query for family in families for query, _ in family.queries]
     rng = np.random.default_rng(seed)
@@ -76,19 +79,26 @@ def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[s
     ratios: dict[str, list[float]] = {name: [] for name in _FIGURES}
     window = Window("u", "", _turns(_WINDOW))
     spoken = [turn.id for turn in window.turns if turn.role == "user"]
-    with PreferenceMemory(":memory:") as memory:
+    store = SQLiteStore(":memory:")
+    with (
+        PreferenceMemory(store=store) as memory,
+        PreferenceMemory(store=store, reranker="none", relater=Apart()) as plain,
+    ):
         for i in range(cards):
-            memory.add("", f"{rules[i % len(rules)]} ({i})", user_id="u", scope="conditional")
+            plain.add("", f"{rules[i % len(rules)]} ({i})", user_id="u", scope="conditional")
             progress("cards", i + 1, cards)
+        plain.recall(asked[0], user_id="u")
         memory.recall(asked[0], user_id="u")
         memory.learn(_WINDOW, user_id="v")
         for done, query in enumerate(asked, start=1):
             alone = _cpu(partial(memory.embedder.embed, [query]))
+            dense = partial(plain.recall, query, user_id="u")
             recall = partial(memory.recall, query, user_id="u")
             learn = partial(memory.learn, _WINDOW, user_id="v", session_id=str(done))
             turns = sum(_cpu(partial(memory.embedder.embed, [text])) for _, text in _WINDOW)
             extract = _cpu(partial(memory.extractor.extract, window, spoken))
             measured = (
+                _cpu(dense) / alone,
                 _cpu(recall) / alone,
                 _cpu(partial(_rendered, memory, query)) / alone,
                 extract / alone,

@@ -14,12 +14,14 @@ import numpy.typing as npt
 
 from prefmem import defaults
 from prefmem.config import Config
+from prefmem.evaluate.histories import HistorySystem
 from prefmem.extract.windows import read_windows
 from prefmem.ids import user_turn_keys
 from prefmem.memory import PreferenceMemory
 from prefmem.messages import to_turns
 from prefmem.protocols import Embedder, Extractor
 from prefmem.retrieve.rerank import Reranking
+from prefmem.train.risk import Apart
 from prefmem.types import (
     Candidate,
     Card,
@@ -67,6 +69,25 @@ def extract(windows: list[list[dict[str, str]]]) -> list[list[dict[str, object]]
     return [[_record(p) for p in extract_one(window)] for window in windows]
 
 
+def history_system() -> HistorySystem:
+    """Make a memory that lives through the dated sessions of one user."""
+    return HistorySystem()
+
+
+def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Judge follow-ups as `learn` does: satisfaction, restates, rejects, command, topic_shift."""
+    from prefmem.evaluate.followups import judge as judged
+
+    return judged(rows)
+
+
+def learner(items: Sequence[Mapping[str, str]], context: str) -> list[str]:
+    """Give the rules that `learn_from_edit` has learned from edits, for one more context."""
+    from prefmem.evaluate.edits import learner as learned
+
+    return learned(items, context)
+
+
 def extract_one(messages: Sequence[Mapping[str, object]]) -> tuple[Preference, ...]:
     """Extract from one window as `learn` does, the check of the evidence included."""
     config = Config()
@@ -107,8 +128,8 @@ def _hashable(rules: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], ...]
 
 @lru_cache(maxsize=8)
 def _memory_of(rules: tuple[tuple[str, ...], ...]) -> tuple[PreferenceMemory, dict[str, str]]:
-    """Make a memory of rules, with the rule's id for each card's."""
-    memory = PreferenceMemory(":memory:")
+    """Make a memory of rules as they are, with the rule's id for each card's."""
+    memory = PreferenceMemory(":memory:", relater=Apart())
     names: dict[str, str] = {}
     for name, condition, action, polarity, scope in rules:
         everywhere = scope == "global"

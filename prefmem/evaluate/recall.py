@@ -12,7 +12,7 @@ from prefmem.evaluate.metrics import Figure, f1, mean, ratio
 from prefmem.memory import PreferenceMemory
 from prefmem.train.calibrate import calibration_error
 from prefmem.train.progress import Progress
-from prefmem.train.risk import ask, relevances, stored
+from prefmem.train.risk import Apart, ask, relevances, stored
 from prefmem.train.users import Request, WrittenUser, load_users
 from prefmem.types import Recall
 
@@ -40,6 +40,8 @@ class Outcome:
 def measure(split: str, *, seed: int, progress: Progress) -> dict[str, Figure]:
     """Recall for every request of the written users of a split, with the product's defaults.
 
+    Their rules are stored as they are: what `learn` would merge or close, `relations` measures.
+
     Args:
         split: `dev` or `test`.
         seed: Of the resampling.
@@ -51,7 +53,7 @@ def measure(split: str, *, seed: int, progress: Progress) -> dict[str, Figure]:
     users = load_users(USERS / split)
     outcomes: list[Outcome] = []
     for done, user in enumerate(users, start=1):
-        with PreferenceMemory(":memory:") as memory:
+        with PreferenceMemory(":memory:", relater=Apart()) as memory:
             outcomes += outcomes_of(memory, user)
         progress("users", done, len(users))
     return figures(outcomes, seed=seed)

@@ -12,8 +12,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from prefmem.config import Config
-from prefmem.errors import MissingExtraError
 from prefmem.evaluate.metrics import Figure
+from prefmem.evaluate.simulate.command import ManyValues, user_model
 
 if TYPE_CHECKING:
     from prefmem.evaluate.obedience import Chat
@@ -49,14 +49,13 @@ def retrieval(
     seed: Seed = 0,
     json_file: Json = None,
 ) -> None:
-    """Rank the rules of topics that the ranking was not calibrated on."""
+    """Find a rule of a test user among those of others."""
     from prefmem.evaluate.retrieval import measure
 
-    floor = Config().min_score
     _report(
-        f"Retrieval, held-out topics, {stores} rules in a store",
-        lambda tell: measure(stores=stores, seed=seed, floor=floor, progress=tell),
-        {"stores": stores, "floor": floor, "seed": seed}, json_file,
+        f"Retrieval, users of the test split, {stores} rules in a store",
+        lambda tell: measure(stores=stores, seed=seed, progress=tell),
+        {"stores": stores, "seed": seed}, json_file,
     )  # fmt: skip
 
 
@@ -75,6 +74,25 @@ def recall(
         f"Recall, users of the {split} split",
         lambda tell: measure(split, seed=seed, progress=tell),
         {"split": split, "floor": Config().min_score, "seed": seed}, json_file,
+    )  # fmt: skip
+
+
+@app.command()
+def relations(
+    split: Annotated[str, typer.Option(help="test, or dev for development.")] = "test",
+    seed: Seed = 0,
+    json_file: Json = None,
+) -> None:
+    """Judge written pairs of rules: same, superseded, excepted, widened, distinct."""
+    from prefmem.evaluate.relations import measure
+
+    if split not in ("test", "dev"):
+        raise typer.BadParameter("test or dev", param_hint="--split")
+    floor = Config().relation_floor
+    _report(
+        f"Relations, {split} split",
+        lambda tell: measure(split, floor=floor, seed=seed, progress=tell),
+        {"split": split, "floor": floor, "seed": seed}, json_file,
     )  # fmt: skip
 
 
@@ -115,26 +133,6 @@ def smollm2(
 
 
 @app.command()
-def embedder(
-    texts: Annotated[int, typer.Option(min=10, max=3000, help="Texts to compare.")] = 500,
-    seed: Seed = 0,
-    json_file: Json = None,
-) -> None:
-    """Compare the packaged embedder with the float32 original (needs the extra `local`)."""
-    from importlib.util import find_spec
-
-    if find_spec("sentence_transformers") is None:
-        raise MissingExtraError('the comparison needs torch: pip install "prefmem[local]"')
-    from prefmem.evaluate.fidelity import measure
-
-    _report(
-        f"Packaged embedder against the original, {texts} texts",
-        lambda tell: measure(texts=texts, seed=seed, progress=tell),
-        {"texts": texts, "seed": seed}, json_file,
-    )  # fmt: skip
-
-
-@app.command()
 def render(
     cases: Annotated[int, typer.Option(min=8, max=2000, help="Requests, two rules each.")] = 48,
     tokens: Annotated[int, typer.Option(min=16, max=2048, help="Length of an answer.")] = 64,
@@ -162,6 +160,84 @@ def render(
          "seed": seed},
         json_file,
     )  # fmt: skip
+
+
+@app.command()
+def followups(
+    split: Annotated[str, typer.Option(help="test, or dev for development.")] = "test",
+    seed: Seed = 0,
+    json_file: Json = None,
+) -> None:
+    """Judge our written follow-up turns: satisfaction, restatement, rejection."""
+    from prefmem.evaluate.followups import measure
+
+    if split not in ("test", "dev"):
+        raise typer.BadParameter("test or dev", param_hint="--split")
+    _report(
+        f"Follow-ups, {split} split", lambda tell: measure(split, seed=seed, progress=tell),
+        {"split": split, "seed": seed}, json_file,
+    )  # fmt: skip
+
+
+@app.command()
+def elicitation(
+    users: Annotated[int, typer.Option(min=10, max=5000, help="Profiles that are asked.")] = 500,
+    seed: Seed = 0,
+    json_file: Json = None,
+) -> None:
+    """Ask synthetic users, and guess what was not asked: telling questions against random ones."""
+    from prefmem.evaluate.elicitation import measure
+
+    _report(
+        f"Elicitation, {users} users", lambda tell: measure(users=users, seed=seed, progress=tell),
+        {"users": users, "seed": seed}, json_file,
+    )  # fmt: skip
+
+
+@app.command()
+def talk(
+    users: Annotated[int, typer.Option(min=2, max=1000, help="Simulated users.")] = 20,
+    sessions: Annotated[int, typer.Option(min=1, max=200, help="Sessions of each.")] = 20,
+    cache: Annotated[Path, typer.Option(help="Folder for the pools' vectors.")] = _CACHE,
+    seed: Seed = 1,
+    json_file: Json = None,
+) -> None:
+    """Let simulated users talk to the real memory with each user model: complaints, paired."""
+    from prefmem.evaluate.simulate import embedders, pools, through
+    from prefmem.evaluate.simulate.lines import read
+    from prefmem.evaluate.simulate.setting import Setting
+
+    def work(tell: Tell) -> Mapping[str, Figure]:
+        found = pools.load(read(), embedders.make("packaged"), cache=cache, progress=tell)
+        return through.compare(
+            found, Setting(sessions=sessions), models=("ledger", "vars", "none"), seed=seed,
+            users=users, progress=tell,
+        )  # fmt: skip
+
+    _report(
+        f"Through the real memory, {users} users x {sessions} sessions", work,
+        {"users": users, "sessions": sessions, "seed": seed}, json_file,
+    )  # fmt: skip
+
+
+@app.command(cls=ManyValues)
+def edits(
+    seeds: Annotated[list[int] | None, typer.Option(help="Documents and orders: 1 2 3.")] = None,
+    each: Annotated[int, typer.Option(min=4, max=1000, help="Documents of each kind.")] = 50,
+    json_file: Json = None,
+) -> None:
+    """Learn four planted styles from edits: what is left to edit, and which rules were found."""
+    from prefmem.evaluate.edits import measure
+
+    chosen = seeds or [1, 2, 3]
+    _report(
+        f"Learning from edits, 4 styles x {each} documents, {len(chosen)} seeds",
+        lambda tell: measure(seeds=chosen, each=each, progress=tell),
+        {"seeds": chosen, "each": each}, json_file,
+    )  # fmt: skip
+
+
+app.command("user-model", cls=ManyValues)(user_model)
 
 
 def _smollm2(cache: Path, tokens: int) -> "Chat":

@@ -9,8 +9,11 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from prefmem.errors import InputError
 from prefmem.models.loading import Loaded, Messages, load
+from prefmem.types import Vector
 
 if TYPE_CHECKING:
     import torch
@@ -104,6 +107,44 @@ class CausalLM:
                 answers[n] = answer
         return answers
 
+    def likelihoods(self, messages: Messages, answers: Sequence[str]) -> Vector:
+        """Give how likely each of n answers to chat messages is, per token.
+
+        Args:
+            messages: Each with `role` and `content`.
+            answers: Texts; marks of the model's own in them are taken out.
+
+        Returns:
+            Mean log-probability of an answer's tokens, (n,), at most 0; 0 for an empty answer.
+
+        Raises:
+            MissingExtraError, WeightsError, InputError: As `complete`.
+        """
+        with self._loading:
+            loaded = self._loaded
+        prompt = self._encode(loaded, messages)
+        rows = [_tokens(loaded, answer)[: self._new] for answer in answers]
+        found = np.zeros(len(rows), dtype=np.float32)
+        order = [n for n in sorted(range(len(rows)), key=lambda n: len(rows[n])) if rows[n]]
+        for start in range(0, len(order), self._batch_size):
+            batch = order[start : start + self._batch_size]
+            found[batch] = self._score(loaded, prompt, [rows[n] for n in batch])
+        return found
+
+    def _score(self, loaded: Loaded, prompt: list[int], rows: list[list[int]]) -> Vector:
+        """Give the mean log-probability of n encoded answers, padded at the end, (n,)."""
+        import torch
+
+        longest = max(map(len, rows))
+        device = loaded.model.device
+        ids = torch.tensor([prompt + r + [r[-1]] * (longest - len(r)) for r in rows], device=device)
+        with torch.inference_mode():
+            logits = loaded.model(ids, use_cache=False).logits[:, len(prompt) - 1 : -1]
+            chances = torch.log_softmax(logits.float(), dim=-1)  # (n, longest, v)
+            wanted = ids[:, len(prompt) :].unsqueeze(-1)
+            told = chances.gather(-1, wanted).squeeze(-1).cpu().numpy()  # (n, longest)
+        return np.array([told[n, : len(r)].mean() for n, r in enumerate(rows)], dtype=np.float32)
+
     def _encode(self, loaded: Loaded, messages: Messages) -> list[int]:
         ids = loaded.encode(messages)
         longest = getattr(loaded.model.config, "max_position_embeddings", None)
@@ -168,3 +209,11 @@ class CausalLM:
     @cached_property
     def _loaded(self) -> Loaded:
         return self._load()
+
+
+def _tokens(loaded: Loaded, text: str) -> list[int]:
+    """Give the tokens of a text by itself, without the model's own marks."""
+    for mark in loaded.tokenizer.all_special_tokens:
+        text = text.replace(mark, " ")
+    ids: list[int] = loaded.tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids

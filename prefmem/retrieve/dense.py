@@ -19,8 +19,10 @@ class Index(Protocol):
         """The cards in the index."""
         ...
 
-    def search(self, query: Vector, k: int) -> tuple[npt.NDArray[np.int64], Vector]:
-        """Find the k nearest cards: positions and cosines, best first."""
+    def search(
+        self, query: Vector, k: int, *, living: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[npt.NDArray[np.int64], Vector]:
+        """Find the k nearest of the living cards: positions and cosines, best first."""
         ...
 
 
@@ -42,7 +44,12 @@ def views(query: str, context: str = "") -> tuple[str, ...]:
 
 
 def nearest(
-    index: Index, queries: Matrix, *, k: int, everywhere: int
+    index: Index,
+    queries: Matrix,
+    *,
+    k: int,
+    everywhere: int,
+    living: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[Sequence[int], Vector]:
     """Find the k cards nearest to any of the views of a query, and global cards besides.
 
@@ -51,19 +58,23 @@ def nearest(
         queries: Unit vectors, (v, e), at least one.
         k: Number of nearest cards.
         everywhere: Number of global cards that come on top, the nearest first.
+        living: Which cards may be found, (n,); all unless given.
 
     Returns:
         Positions in the shelf, each once, and the cosine of each with its nearest view, (n,).
     """
     shelf = index.shelf
-    if len(shelf.ids) <= k:
-        return range(len(shelf.ids)), _best(shelf.matrix, queries)
-    seen = sorted({i for query in queries for i in index.search(query, k)[0].tolist()})
+    here = np.ones(len(shelf.ids), dtype=np.bool_) if living is None else living
+    there = np.flatnonzero(here)
+    if len(there) <= k:
+        return there.tolist(), _best(shelf.matrix[there], queries)
+    found = (index.search(query, k, living=here)[0] for query in queries)
+    seen = sorted({i for positions in found for i in positions.tolist()})
     cosines = _best(shelf.matrix[seen], queries)
     if len(queries) > 1:
         order = np.argsort(-cosines, kind="stable")[:k]
         seen, cosines = [seen[i] for i in order], cosines[order]
-    others = shelf.always.copy()
+    others = shelf.always & here
     others[seen] = False
     more = np.flatnonzero(others)
     if not len(more):

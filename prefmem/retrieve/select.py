@@ -2,11 +2,12 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from prefmem.retrieve.audience import audience_fits
 from prefmem.types import Candidate, Card, Reason, Verdict
 
 # Distinct rules of one user reach 0.79 (written users); the same rule in other words reaches more.
@@ -47,22 +48,58 @@ class Room:
 
 
 def select(
-    candidates: Sequence[Candidate], room: Room, *, floor: float, now: datetime
+    candidates: Sequence[Candidate],
+    room: Room,
+    *,
+    query: str,
+    context: str,
+    floor: float,
+    now: datetime,
+    withheld: Mapping[str, Reason] | None = None,
 ) -> Selection:
     """Choose the rules that apply.
 
     Only active rules that still hold are injected. Global rules hold for every answer and come
     first; when there are too many, the more relevant, then the surer, then the newer ones stay. A
-    conditional rule must reach the floor; with none there, nothing is injected. Of rules that say
-    the same the best placed one is injected, and one that is too long leaves its place to the next.
+    conditional rule must reach the floor; with none there, nothing is injected. A rule for somebody
+    else stays out, and so does one to which another rule that applies, at least half as relevant,
+    is an exception; an exception that finds no place leaves out nothing. Of rules that say the same
+    the best placed one is injected, and one that is too long leaves its place to the next.
 
     Args:
         candidates: Everything considered.
         room: What the prompt has room for.
-        floor: Relevance that a conditional rule needs, in [0, 1].
+        query: What is asked for; whom it names decides between audiences.
+        context: What was asked for before; it decides where the query names nobody.
+        floor: What a conditional rule's relevance, weighed with belief, must reach, in [0, 1].
         now: The time, UTC.
+        withheld: Why cards are not to be injected whatever is asked, by card id.
     """
-    verdicts = [_standing(c, floor, now) for c in candidates]
+    held = withheld or {}
+    standing = [
+        Verdict(held[c.card.id])
+        if c.card.id in held and c.card.status == "active"
+        else _standing(c, query, context, floor, now)
+        for c in candidates
+    ]
+    homeless: frozenset[str] = frozenset()  # exceptions that found no place
+    while True:
+        verdicts = _overruled(candidates, standing, homeless)
+        picked = _placed(candidates, verdicts, room)
+        by = {verdict.by for verdict in picked.verdicts if verdict.reason == "overruled"}
+        more = {
+            c.card.id
+            for c, verdict in zip(candidates, picked.verdicts, strict=True)
+            if c.card.id in by and verdict.reason.startswith("over ")
+        }
+        if not more:
+            return picked
+        homeless |= more
+
+
+def _placed(candidates: Sequence[Candidate], standing: Sequence[Verdict], room: Room) -> Selection:
+    """Fill the room with what may be injected."""
+    verdicts = list(standing)
     taken: list[int] = []
     left = room.size
 
@@ -100,20 +137,58 @@ def alike(one: Candidate, other: Candidate) -> bool:
     return said == again
 
 
-def _standing(candidate: Candidate, floor: float, now: datetime) -> Verdict:
+def _overruled(
+    candidates: Sequence[Candidate], verdicts: Sequence[Verdict], homeless: frozenset[str]
+) -> list[Verdict]:
+    """Leave out what an applying rule is an exception to, unless that one found no place."""
+    applying = {
+        c.card.id: c for c, verdict in zip(candidates, verdicts, strict=True) if verdict.injected
+    }
+    pairs = (
+        (candidate, applying[link.card_id])
+        for candidate in applying.values()
+        for link in candidate.card.links
+        if link.relation == "exception" and link.card_id in applying
+    )
+    by: dict[str, str] = {}
+    for exception, general in pairs:
+        here, there = exception.card.id, general.card.id
+        mutual = by.get(here) == there  # the first of two that name each other wins
+        if here not in homeless and not mutual and _outweighs(exception, general):
+            by[there] = here
+    return [
+        Verdict("overruled", by[c.card.id]) if c.card.id in by else verdict
+        for c, verdict in zip(candidates, verdicts, strict=True)
+    ]
+
+
+def _outweighs(exception: Candidate, general: Candidate) -> bool:
+    """Whether an exception is relevant enough; a global rule's relevance says nothing."""
+    if "global" in (c.card.preference.scope.kind for c in (exception, general)):
+        return True
+    return exception.relevance >= general.relevance / 2
+
+
+def _standing(
+    candidate: Candidate, query: str, context: str, floor: float, now: datetime
+) -> Verdict:
     """Judge a candidate by itself."""
     card = candidate.card
     if card.status != "active":
         return Verdict(card.status)
     if card.valid_to is not None and card.valid_to <= now:
         return Verdict("expired")
+    if not audience_fits(card.preference.scope, query, context):
+        return Verdict("other audience")
     if card.preference.scope.kind == "global":
         return Verdict("global")
-    return Verdict("relevant" if candidate.relevance >= floor else "irrelevant")
+    if candidate.total >= floor:
+        return Verdict("relevant")
+    return Verdict("doubted" if candidate.relevance >= floor else "irrelevant")
 
 
 def _worth(candidate: Candidate) -> _Order:
-    return (-candidate.relevance, candidate.card.id)
+    return (-candidate.total, candidate.card.id)
 
 
 def _global_worth(candidate: Candidate) -> _Order:

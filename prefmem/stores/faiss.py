@@ -5,7 +5,7 @@ It is a picture of the store in memory, thrown away as soon as the store has mov
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from prefmem.types import Matrix, Shelf, UserKey, Vector
 
-_CARD_BYTES = 120  # a card's id and Python's share of it
+_CARD_BYTES = 230  # a card's id, its place in the table of rows, and Python's share of both
 _MARGIN = 16  # cards scored in full beyond twice the number asked for
 _ENTRY_BYTES = 2_000  # an index without cards
 
@@ -25,7 +25,9 @@ class _Flat(Protocol):
 
     def add(self, rows: Matrix) -> None: ...
 
-    def search(self, rows: Matrix, k: int) -> tuple[Matrix, npt.NDArray[np.int64]]: ...
+    def search(
+        self, rows: Matrix, k: int, *, params: object = None
+    ) -> tuple[Matrix, npt.NDArray[np.int64]]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +40,7 @@ class UserIndex:
 
     shelf: Shelf
     faiss_index: _Flat
+    rows: Mapping[str, int]  # of the shelf, by card id
 
     @classmethod
     def build(cls, shelf: Shelf) -> "UserIndex":
@@ -49,7 +52,19 @@ class UserIndex:
             library.METRIC_INNER_PRODUCT,
         )
         index.add(shelf.matrix)
-        return cls(shelf, index)
+        return cls(shelf, index, {card_id: row for row, card_id in enumerate(shelf.ids)})
+
+    @property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """Number of each card, ascending, (n,)."""
+        counted = self.shelf.numbers
+        return np.arange(1, len(self.shelf.ids) + 1) if counted is None else counted
+
+    def row_of(self, number: int) -> int:
+        """Give the row of the card with this number; -1 where it is not there."""
+        row = int(np.searchsorted(self.numbers, number))
+        there = row < len(self.numbers) and self.numbers[row] == number
+        return row if there else -1
 
     @property
     def size_bytes(self) -> int:
@@ -57,27 +72,42 @@ class UserIndex:
         vectors = self.shelf.matrix.nbytes * 3 // 2
         return _ENTRY_BYTES + vectors + _CARD_BYTES * len(self.shelf.ids)
 
-    def search(self, query: Vector, k: int) -> tuple[npt.NDArray[np.int64], Vector]:
+    def search(
+        self, query: Vector, k: int, *, living: npt.NDArray[np.bool_] | None = None
+    ) -> tuple[npt.NDArray[np.int64], Vector]:
         """Find the k cards nearest to a unit vector, (e,): positions and cosines, best first.
 
         Cards of equal cosine come in the order of their ids.
+
+        Args:
+            query: The unit vector.
+            k: Number of cards.
+            living: Which cards may be found, (n,); all unless given.
         """
-        near = min(2 * k + _MARGIN, len(self.shelf.ids))
+        number = len(self.shelf.ids) if living is None else int(living.sum())
+        near = min(2 * k + _MARGIN, number)
         if k == 0 or near == 0:
             return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
-        positions = _alone(self.faiss_index, query, near)
+        some = living if number < len(self.shelf.ids) else None
+        positions = _alone(self.faiss_index, query, near, some)
         cosines: Vector = self.shelf.matrix[positions] @ query  # (near, e) @ (e,) -> (near,)
         order = np.lexsort((positions, -cosines))[:k]
         return positions[order], cosines[order]
 
 
-def _alone(index: Any, query: Vector, k: int) -> npt.NDArray[np.int64]:  # noqa: ANN401  # faiss has no types
+def _alone(
+    index: _Flat, query: Vector, k: int, living: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.int64]:
     """Search on this thread only: for one query, waking others costs more than it saves."""
     runtime: Any = faiss
+    params: object = None
+    if living is not None:
+        bits = np.packbits(living, bitorder="little")
+        params = runtime.SearchParameters(sel=runtime.IDSelectorBitmap(bits))
     threads = runtime.omp_get_max_threads()
     runtime.omp_set_num_threads(1)  # of this thread
     try:
-        found: npt.NDArray[np.int64] = index.search(query[None, :], k)[1][0]
+        found: npt.NDArray[np.int64] = index.search(query[None, :], k, params=params)[1][0]
     finally:
         runtime.omp_set_num_threads(threads)
     return found

@@ -53,4 +53,73 @@ MIGRATIONS: tuple[str, ...] = (
     create unique index cards_live on cards (uid, rule_hash)
         where status in ('active', 'candidate', 'quarantined');
     """,
+    """
+    create index cards_waiting on cards (uid) where status = 'candidate';
+    """,
+    # place: of the card among the changes of its first event; ends: seconds since 1970
+    """
+    alter table cards add column place integer not null default 0;
+
+    alter table cards add column ends real;
+
+    update cards set ends = cast(strftime('%s', json_extract(body, '$.valid_to')) as real);
+
+    update cards set place = told.place from (
+        select events.uid, seq, each.key as place, json_extract(each.value, '$.card.id') as name
+        from events, json_each(events.body) as each
+    ) as told
+    where told.uid = cards.uid and told.seq = cards.created_seq and told.name = cards.card_id;
+    """,
+    # number: the user's cards counted from 1, never given twice; state: from the log of interaction
+    """
+    alter table cards add column number integer not null default 0;
+
+    update cards set number = counted.number from (
+        select uid, card_id,
+            row_number() over (partition by uid order by created_seq, place, card_id) as number
+        from cards
+    ) as counted
+    where counted.uid = cards.uid and counted.card_id = cards.card_id;
+
+    alter table users add column numbered integer not null default 0;
+
+    update users set numbered = (select count(*) from cards where cards.uid = users.uid);
+
+    create table retired (                    -- numbers of cards that undo took away
+        uid integer not null references users (uid) on delete cascade,
+        card_id text not null,
+        number integer not null,
+        primary key (uid, card_id)
+    ) without rowid;
+
+    alter table users add column model text not null default '';
+
+    update users set state = null, steps = 0, basis = '', session_id = '';
+
+    create table interactions (
+        uid integer not null references users (uid) on delete cascade,
+        seq integer not null,
+        key text not null,                    -- idempotency key
+        kind text not null,                   -- offer | observation
+        asked text not null,                  -- keyed hash of session and query; empty if none
+        body blob not null,
+        at text not null,
+        primary key (uid, seq),
+        unique (uid, key)
+    ) without rowid;
+
+    create table edits (                      -- drafts and what the user made of them
+        uid integer not null references users (uid) on delete cascade,
+        seq integer not null,
+        key text not null,                    -- idempotency key
+        context text not null,
+        draft text not null,
+        final text not null,
+        at text not null,
+        primary key (uid, seq),
+        unique (uid, key)
+    ) without rowid;
+
+    create index interactions_asked on interactions (uid, asked, seq) where kind = 'offer';
+    """,
 )

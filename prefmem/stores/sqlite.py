@@ -24,11 +24,11 @@ from prefmem.errors import (
     StoreVersionError,
 )
 from prefmem.ids import rule_hash
-from prefmem.stores import codec
+from prefmem.interaction import Entry, KeptEdit, Offer, UserState
+from prefmem.stores import codec, journal
 from prefmem.stores.migrations import MIGRATIONS
 from prefmem.types import (
     Card,
-    Change,
     Erasure,
     Event,
     EventKind,
@@ -36,16 +36,18 @@ from prefmem.types import (
     Shelf,
     Status,
     UserKey,
-    UserState,
     Vector,
 )
 
 APPLICATION_ID = 0x7072656D  # "prem"
 _WAIT_MS = 15_000
 _PAUSE = 0.01  # seconds
+_PATIENCE = 0.05  # seconds that a note waits for another writer
+_OFFER = "offer:"  # before the id of a recall: key of its offer
 _IN_A_QUERY = 500
 _COMPACTED_BYTES = 32 * 2**20  # a file of this size is rewritten in about a third of a second
 _UNSCRUBBED = "insert or ignore into meta values ('unscrubbed', 1)"
+_REWORDED = frozenset({"add", "edit", "restore"})  # changes that may bring another text
 _LIVE = "status in ('active', 'candidate', 'quarantined')"
 
 
@@ -66,6 +68,8 @@ class SQLiteStore:
         """Open the file and bring its schema up to date."""
         self.path = str(path)
         self._lock = threading.RLock()
+        self._side_lock = threading.Lock()
+        self._side: sqlite3.Connection | None = None  # for `note`, opened with the first
         self._width = 0
         with self._explained("open"):
             self._db = sqlite3.connect(
@@ -104,8 +108,8 @@ class SQLiteStore:
             ).fetchone()
         return int(row[0]) if row else 0
 
-    def shelf(self, user: UserKey) -> Shelf:
-        """Read the active cards' vectors, ordered by card id."""
+    def shelf(self, user: UserKey, *, status: Status = "active") -> Shelf:
+        """Read the vectors of the cards that have a status, ordered by number."""
         with self._lock, self._explained("read"):
             row = self._db.execute(
                 "select uid, rev from users where tenant = ? and ext_id = ?",
@@ -113,9 +117,9 @@ class SQLiteStore:
             ).fetchone()
             uid, revision = (int(row[0]), int(row[1])) if row else (-1, 0)
             rows = self._db.execute(
-                "select card_id, scope, vec, confidence from cards "
-                "where uid = ? and status = 'active' order by card_id",
-                (uid,),
+                "select card_id, scope, vec, confidence, coalesce(ends, 9e999), number from cards "
+                "where uid = ? and status = ? order by number",
+                (uid, status),
             ).fetchall()
         return Shelf(
             revision,
@@ -123,7 +127,19 @@ class SQLiteStore:
             np.array([r[1] == "global" for r in rows], dtype=np.bool_),
             np.array([r[3] for r in rows], dtype=np.float32),
             codec.read_vectors([r[2] for r in rows], self._width),
+            np.array([r[4] for r in rows], dtype=np.float64),
+            np.array([r[5] for r in rows], dtype=np.int64),
         )
+
+    def numbers(self, user: UserKey) -> Mapping[str, int]:
+        """Give the number of every card, by card id."""
+        with self._lock, self._explained("read"):
+            return dict(
+                self._db.execute(
+                    "select card_id, number from cards where uid = ? order by number",
+                    (self._uid(user),),
+                ).fetchall()
+            )
 
     def card(self, user: UserKey, card_id: str) -> Card | None:
         """Read one card."""
@@ -133,13 +149,13 @@ class SQLiteStore:
     def cards(
         self, user: UserKey, *, ids: Iterable[str] | None = None, status: Status | None = None
     ) -> tuple[Card, ...]:
-        """Read cards, oldest first; only those in `ids`, only those of `status`."""
-        rows: list[tuple[int, str, str]] = []
+        """Read cards in the order of saying; only those in `ids`, only those of `status`."""
+        rows: list[tuple[int, int, str, str]] = []
         with self._lock, self._explained("read"):
             uid = self._uid(user)
             if ids is None:
                 rows = self._db.execute(
-                    "select created_seq, card_id, body from cards where uid = ? "
+                    "select created_seq, place, card_id, body from cards where uid = ? "
                     "and (?2 is null or status = ?2)",
                     (uid, status),
                 ).fetchall()
@@ -149,11 +165,11 @@ class SQLiteStore:
                     some = wanted[start : start + _IN_A_QUERY]
                     marks = ",".join("?" * len(some))
                     rows += self._db.execute(
-                        "select created_seq, card_id, body from cards where uid = ? "  # noqa: S608  # only question marks are put in
+                        "select created_seq, place, card_id, body from cards where uid = ? "  # noqa: S608  # only question marks are put in
                         f"and (? is null or status = ?) and card_id in ({marks})",
                         (uid, status, status, *some),
                     ).fetchall()
-        return tuple(codec.read_card(body, user.user_id) for _, _, body in sorted(rows))
+        return tuple(codec.read_card(body, user.user_id) for *_, body in sorted(rows))
 
     def known(self, user: UserKey, keys: Sequence[str]) -> frozenset[str]:
         """Say which of these idempotency keys were recorded before."""
@@ -196,14 +212,76 @@ class SQLiteStore:
         """Read the user's state; None before the first."""
         with self._lock, self._explained("read"):
             row = self._db.execute(
-                "select basis, session_id, steps, state from users "
+                "select model, basis, session_id, steps, state from users "
                 "where tenant = ? and ext_id = ? and state is not null",
                 (user.tenant, user.user_id),
             ).fetchone()
         if row is None:
             return None
-        long, short = codec.read_state(row[3])
-        return UserState(user.user_id, row[0], long, short, row[1], row[2])
+        model, basis, session_id, steps, blob = row
+        return journal.read_state(
+            blob, user_id=user.user_id, model=model, basis=basis, session_id=session_id, steps=steps
+        )
+
+    def note(self, user: UserKey, entry: Entry) -> bool:
+        """Append to the log of interaction what nothing waits for; False where it was dropped.
+
+        It is on disk with the next checkpoint, not at once, and it is dropped where another
+        connection is writing, the file cannot be written, or the user is unknown.
+        """
+        with suppress(sqlite3.Error), self._aside() as db:
+            uid = self._uid(user, db)
+            if uid < 0:
+                return False
+            db.execute("begin immediate")
+            try:
+                _append(db, uid, entry)
+                db.execute("commit")
+                return True
+            finally:
+                if db.in_transaction:
+                    db.execute("rollback")
+        return False
+
+    def interactions(
+        self, user: UserKey, *, asked: str | None = None, recall_id: str | None = None
+    ) -> tuple[Entry, ...]:
+        """Read the log of interaction in order; only the newest offer of a query or of a recall."""
+        with self._lock, self._explained("read"):
+            wanted, given = "", []
+            if asked is not None:
+                wanted = "and kind = 'offer' and asked = ? order by seq desc limit 1"
+                given = [asked]
+            elif recall_id is not None:
+                wanted, given = "and key = ?", [f"{_OFFER}{recall_id}"]
+            rows = self._db.execute(
+                "select seq, key, kind, asked, body, at from interactions where uid = ? "  # noqa: S608  # fixed texts
+                f"{wanted or 'order by seq'}",
+                (self._uid(user), *given),
+            ).fetchall()
+        return tuple(_entry(row) for row in rows)
+
+    def edits(self, user: UserKey) -> tuple[KeptEdit, ...]:
+        """Read the edits that are kept, oldest first."""
+        with self._lock, self._explained("read"):
+            rows = self._db.execute(
+                "select key, context, draft, final, at from edits where uid = ? order by seq",
+                (self._uid(user),),
+            ).fetchall()
+        return tuple(
+            KeptEdit(key, context, draft, final, datetime.fromisoformat(at))
+            for key, context, draft, final, at in rows
+        )
+
+    def noted(self, user: UserKey, key: str) -> bool:
+        """Whether the log of interaction holds this key."""
+        with self._lock, self._explained("read"):
+            return (
+                self._db.execute(
+                    "select 1 from interactions where uid = ? and key = ?", (self._uid(user), key)
+                ).fetchone()
+                is not None
+            )
 
     @contextmanager
     def write(self, user: UserKey) -> Generator["SQLiteTransaction", None, None]:
@@ -223,13 +301,15 @@ class SQLiteStore:
         with self._lock, self._explained("write"):
             with self._begin():
                 uid = self._uid(user)
-                cards, events = (
-                    self._db.execute(f"delete from {table} where uid = ?", (uid,)).rowcount  # noqa: S608  # two fixed names
-                    for table in ("cards", "events")
+                cards, events, offers = (
+                    self._db.execute(f"delete from {table} where uid = ?", (uid,)).rowcount  # noqa: S608  # three fixed names
+                    for table in ("cards", "events", "interactions")
                 )
+                for table in ("retired", "edits"):
+                    self._db.execute(f"delete from {table} where uid = ?", (uid,))  # noqa: S608  # two fixed names
                 self._db.execute("delete from users where uid = ?", (uid,))
                 self._db.execute(_UNSCRUBBED)
-            return Erasure(cards, events, self._scrub())
+            return Erasure(cards, events + offers, self._scrub())
 
     def checkpoint(self) -> bool:
         """Move the write-ahead log into the file and empty it; False while someone reads."""
@@ -261,8 +341,8 @@ class SQLiteStore:
         """Report the store's health: schema, basis, counts, and SQLite's own integrity check."""
         with self._lock, self._explained("read"):
             counts = {
-                table: int(self._db.execute(f"select count(*) from {table}").fetchone()[0])  # noqa: S608  # three fixed names
-                for table in ("users", "cards", "events")
+                table: int(self._db.execute(f"select count(*) from {table}").fetchone()[0])  # noqa: S608  # five fixed names
+                for table in ("users", "cards", "events", "interactions", "edits")
             }
             return {
                 "schema": int(self._db.execute("pragma user_version").fetchone()[0]),
@@ -281,6 +361,9 @@ class SQLiteStore:
                 if "unscrubbed" in self._meta():
                     self._scrub()
             self._db.close()
+        with self._side_lock:
+            if self._side is not None:
+                self._side.close()
 
     def _scrub(self) -> bool:
         """Clear the bytes of an erasure, if that can be done in passing."""
@@ -294,11 +377,34 @@ class SQLiteStore:
             self.checkpoint()
         return False
 
-    def _uid(self, user: UserKey) -> int:
-        row = self._db.execute(
-            "select uid from users where tenant = ? and ext_id = ?", (user.tenant, user.user_id)
-        ).fetchone()
+    def _uid(self, user: UserKey, db: sqlite3.Connection | None = None) -> int:
+        row = (
+            (db or self._db)
+            .execute(
+                "select uid from users where tenant = ? and ext_id = ?", (user.tenant, user.user_id)
+            )
+            .fetchone()
+        )
         return int(row[0]) if row else -1
+
+    @contextmanager
+    def _aside(self) -> Generator[sqlite3.Connection, None, None]:
+        """Lend a connection whose commits wait for no disk, and that waits for no one long.
+
+        A database in memory has but one connection.
+        """
+        if self.path == ":memory:":
+            with self._lock:
+                yield self._db
+            return
+        with self._side_lock:
+            if self._side is None:
+                self._side = sqlite3.connect(
+                    self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                )
+                self._side.execute("pragma synchronous = normal")
+                self._side.execute("pragma secure_delete = on")
+            yield self._side
 
     def _meta(self) -> dict[str, str]:
         return dict(self._db.execute("select key, value from meta").fetchall())
@@ -413,8 +519,12 @@ class SQLiteTransaction:
         ).fetchone()
         return codec.read_card(row[0], self._user.user_id) if row else None
 
+    def revision(self) -> int:
+        """Number that changes whenever the user's cards do; 0 before the first."""
+        return self._store.revision(self._user)
+
     def record(self, event: Event, vectors: Mapping[str, Vector]) -> None:
-        """Append the event and write its cards; a merge leaves a card's vector, as its text."""
+        """Append the event and write its cards; a vector changes only where a text may."""
         seq = self._next_seq()
         if event.changes:
             self._touch()
@@ -429,8 +539,13 @@ class SQLiteTransaction:
                 codec.stamp(event.at),
             ),
         )
-        for change in event.changes:
-            self._put(change, vectors[change.card.id], seq)
+        for place, change in enumerate(event.changes):
+            card = change.card
+            if change.op == "remove":
+                self._retire(card.id)
+            elif change.op in _REWORDED or not self._update(card):
+                first = self._first_told(card.id) if change.op == "restore" else (seq, place)
+                self._put(card, vectors[card.id], first)
 
     def state(self) -> UserState | None:
         """Read the user's state; None before the first."""
@@ -439,37 +554,158 @@ class SQLiteTransaction:
     def save_state(self, state: UserState) -> None:
         """Replace the user's state."""
         self._db.execute(
-            "update users set basis = ?, session_id = ?, steps = ?, state = ? where uid = ?",
-            (state.basis, state.session_id, state.steps, codec.write_state(state), self._uid),
+            "update users set model = ?, basis = ?, session_id = ?, steps = ?, state = ? "
+            "where uid = ?",
+            (
+                state.model,
+                state.basis,
+                state.session_id,
+                state.steps,
+                journal.write_state(state),
+                self._uid,
+            ),
         )
+
+    def note(self, entry: Entry) -> bool:
+        """Append to the log of interaction; False where it holds the key already."""
+        if self._store.noted(self._user, entry.key):
+            return False
+        _append(self._db, self._uid, entry)
+        return True
+
+    def interactions(self) -> tuple[Entry, ...]:
+        """Read the log of interaction in order."""
+        return self._store.interactions(self._user)
+
+    def keep_edit(self, edit: KeptEdit, *, most: int) -> bool:
+        """Keep an edit, and of all the newest `most`; False where its key is known."""
+        kept = self._db.execute(
+            "insert or ignore into edits (uid, seq, key, context, draft, final, at) "
+            "values (?, ?, ?, ?, ?, ?, ?)",
+            (
+                self._uid,
+                self._next_seq(),
+                edit.key,
+                edit.context,
+                edit.draft,
+                edit.final,
+                codec.stamp(edit.at),
+            ),
+        ).rowcount
+        self._db.execute(
+            "delete from edits where uid = ?1 and seq <= coalesce((select seq from edits "
+            "where uid = ?1 order by seq desc limit 1 offset ?2), 0)",
+            (self._uid, most),
+        )
+        return bool(kept)
+
+    def numbers(self) -> Mapping[str, int]:
+        """Give the number of every card, by card id."""
+        return self._store.numbers(self._user)
 
     def shelf(self) -> Shelf:
         """Read the active cards' vectors as they are now."""
         return self._store.shelf(self._user)
 
     def forget(self, card_id: str) -> bool:
-        """Remove a card from the cards and from every event; False when there is none."""
-        gone = self._db.execute(
-            "delete from cards where uid = ? and card_id = ?", (self._uid, card_id)
-        ).rowcount
-        if not gone:
-            return False
-        rows = self._db.execute(
-            "select seq, body from events where uid = ? and instr(body, ?)",
-            (self._uid, codec.name_in_changes(card_id)),
+        """Remove a card from the cards, every event and every link; False when there is none.
+
+        With a card that edits taught go the kept edits.
+        """
+        name = codec.name_in_changes(card_id)
+        rows: list[tuple[int, str]] = self._db.execute(
+            "select seq, body from events where uid = ? and instr(body, ?)", (self._uid, name)
         ).fetchall()
+        told = any(codec.place_in_changes(body, card_id) is not None for _, body in rows)
+        shows_edits = any(codec.shows_edits(body, card_id) for _, body in rows)
+        number = self._known_number(card_id)
+        if not self._delete(card_id) and not told:
+            return False
+        if number is not None:
+            self._forget_number(number)
+            self._db.execute(
+                "delete from retired where uid = ? and card_id = ?", (self._uid, card_id)
+            )
+        if shows_edits:
+            self._db.execute("delete from edits where uid = ?", (self._uid,))
         self._db.executemany(
             "update events set body = ? where uid = ? and seq = ?",
             [(codec.without_card(body, card_id), self._uid, seq) for seq, body in rows],
+        )
+        linked = self._db.execute(
+            "select card_id, body from cards where uid = ? and instr(body, ?)", (self._uid, name)
+        ).fetchall()
+        self._db.executemany(
+            "update cards set body = ? where uid = ? and card_id = ?",
+            [(codec.without_links(body, card_id), self._uid, other) for other, body in linked],
         )
         self._touch()
         self._db.execute(_UNSCRUBBED)
         self.forgot = True
         return True
 
+    def _forget_number(self, number: int) -> None:
+        """Take a card's columns out of the log of interaction, and its evidence out of the state.
+
+        What the card's evidence did to others is in the state still: whoever needs it gone makes
+        the state again from the log.
+        """
+        for entry in self.interactions():
+            kept = journal.without_number(entry.payload, number)
+            if kept is not entry.payload:
+                self._db.execute(
+                    "update interactions set body = ? where uid = ? and seq = ?",
+                    (journal.write_entry(kept), self._uid, entry.seq),
+                )
+        state = self.state()
+        if state is not None:
+            self.save_state(journal.forgotten(state, number))
+
+    def _first_told(self, card_id: str) -> tuple[int, int]:
+        """Give the event that tells of a card first, and the card's place in it."""
+        rows = self._db.execute(
+            "select seq, body from events where uid = ? and instr(body, ?) order by seq",
+            (self._uid, codec.name_in_changes(card_id)),
+        )
+        places = ((seq, codec.place_in_changes(body, card_id)) for seq, body in rows)
+        return next((seq, place) for seq, place in places if place is not None)
+
+    def _retire(self, card_id: str) -> None:
+        """Remove a card that may come back under its number."""
+        self._db.execute(
+            "insert or ignore into retired "
+            "select uid, card_id, number from cards where uid = ? and card_id = ?",
+            (self._uid, card_id),
+        )
+        self._delete(card_id)
+
+    def _delete(self, card_id: str) -> bool:
+        return bool(
+            self._db.execute(
+                "delete from cards where uid = ? and card_id = ?", (self._uid, card_id)
+            ).rowcount
+        )
+
     def _next_seq(self) -> int:
+        return _next_seq(self._db, self._uid)
+
+    def _known_number(self, card_id: str) -> int | None:
+        """Give the number of a card that is there, or was until it was undone."""
         row = self._db.execute(
-            "update users set seq = seq + 1 where uid = ? returning seq", (self._uid,)
+            "select number from cards where uid = ?1 and card_id = ?2 "
+            "union all select number from retired where uid = ?1 and card_id = ?2",
+            (self._uid, card_id),
+        ).fetchone()
+        return int(row[0]) if row else None
+
+    def _number(self, card_id: str) -> int:
+        """Give a card's number, a new one for a new card."""
+        known = self._known_number(card_id)
+        if known is not None:
+            return known
+        row = self._db.execute(
+            "update users set numbered = numbered + 1 where uid = ? returning numbered",
+            (self._uid,),
         ).fetchone()
         return int(row[0])
 
@@ -484,16 +720,16 @@ class SQLiteTransaction:
         ).fetchone()[0]
         self._db.execute("update users set rev = ? where uid = ?", (int(revision), self._uid))
 
-    def _put(self, change: Change, vector: Vector, seq: int) -> None:
-        card = change.card
-        try:
+    def _put(self, card: Card, vector: Vector, first: tuple[int, int]) -> None:
+        with _told_apart(card):
             self._db.execute(
                 "insert into cards (uid, card_id, rule_hash, scope, status, confidence, "
-                "created_seq, body, vec) values (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "created_seq, place, ends, body, vec, number) "
+                "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
                 "on conflict (uid, card_id) do update set rule_hash = excluded.rule_hash, "
                 "scope = excluded.scope, status = excluded.status, "
-                "confidence = excluded.confidence, body = excluded.body, "
-                "vec = case when ? then vec else excluded.vec end",
+                "confidence = excluded.confidence, ends = excluded.ends, "
+                "body = excluded.body, vec = excluded.vec",
                 (
                     self._uid,
                     card.id,
@@ -501,14 +737,77 @@ class SQLiteTransaction:
                     card.preference.scope.kind,
                     card.status,
                     card.preference.confidence,
-                    seq,
+                    *first,
+                    _ends(card),
                     codec.write_card(card),
                     codec.write_vector(vector),
-                    change.op == "merge",
+                    self._number(card.id),
                 ),
             )
-        except sqlite3.IntegrityError as error:
-            raise InputError(
-                f"another card of this user says the same as {card.id!r} would; "
-                "edit or forget that one"
-            ) from error
+
+    def _update(self, card: Card) -> bool:
+        """Write a card whose text is as it was; False when there is none."""
+        with _told_apart(card):
+            done = self._db.execute(
+                "update cards set status = ?, confidence = ?, ends = ?, body = ? "
+                "where uid = ? and card_id = ?",
+                (
+                    card.status,
+                    card.preference.confidence,
+                    _ends(card),
+                    codec.write_card(card),
+                    self._uid,
+                    card.id,
+                ),
+            )
+        return bool(done.rowcount)
+
+
+def _next_seq(db: sqlite3.Connection, uid: int) -> int:
+    row = db.execute(
+        "update users set seq = seq + 1 where uid = ? returning seq", (uid,)
+    ).fetchone()
+    return int(row[0])
+
+
+def _append(db: sqlite3.Connection, uid: int, entry: Entry) -> None:
+    """Write a line of the log of interaction."""
+    offer = entry.payload if isinstance(entry.payload, Offer) else None
+    db.execute(
+        "insert into interactions (uid, seq, key, kind, asked, body, at) "
+        "values (?, ?, ?, ?, ?, ?, ?)",
+        (
+            uid,
+            _next_seq(db, uid),
+            entry.key if offer is None else f"{_OFFER}{offer.recall_id}",
+            "observation" if offer is None else "offer",
+            "" if offer is None else offer.asked,
+            journal.write_entry(entry.payload),
+            codec.stamp(entry.at),
+        ),
+    )
+
+
+def _entry(row: tuple[int, str, str, str, bytes, str]) -> Entry:
+    seq, key, kind, asked, body, at = row
+    when = datetime.fromisoformat(at)
+    if kind == "offer":
+        recall_id = key.removeprefix(_OFFER)
+        offer = journal.read_offer(body, recall_id=recall_id, asked=asked, at=when)
+        return Entry(key, offer, when, seq)
+    return Entry(key, journal.read_observation(body), when, seq)
+
+
+def _ends(card: Card) -> float | None:
+    return None if card.valid_to is None else card.valid_to.timestamp()
+
+
+@contextmanager
+def _told_apart(card: Card) -> Generator[None, None, None]:
+    """Refuse a second live card that says the same."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise InputError(
+            f"another card of this user says the same as {card.id!r} would; edit or forget that one"
+        ) from error

@@ -1,13 +1,27 @@
 """What every implementation of a protocol must do, as checks that raise AssertionError."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import numpy as np
 
 from prefmem.errors import BasisMismatchError
+from prefmem.interaction import Entry, KeptEdit, Observation, Offer, UserState
 from prefmem.protocols import Embedder, Extractor, Reranker, Store
-from prefmem.types import Card, Change, Event, Preference, Turn, UserKey, UserState, Window
+from prefmem.types import (
+    Card,
+    Change,
+    Event,
+    Link,
+    Op,
+    Preference,
+    Reason,
+    Turn,
+    UserKey,
+    Vector,
+    Window,
+)
 
 
 def check_embedder(embedder: Embedder, texts: Sequence[str]) -> None:
@@ -109,7 +123,10 @@ def _check_store(store: Store) -> None:
         transaction.record(Event("k1", "learn", (Change("add", card),), at), {"c1": vector})
         assert transaction.knows("k1")
         assert transaction.twin(Preference("", "Be  brief.")) == card
-        transaction.save_state(UserState("ann", "test", vector, vector, "s", 1))
+        assert transaction.revision() > 0
+        transaction.save_state(
+            UserState("ann", "test/1", "test", long=vector, short=vector, session_id="s", steps=1)
+        )
     revision = store.revision(ann)
     assert revision > 0
     assert store.cards(ann) == (card,)
@@ -153,10 +170,141 @@ def _check_store(store: Store) -> None:
     assert [e.changes for e in store.events(ann)] == [(), (), ()]
     assert store.known(ann, ["k1"]) == {"k1"}
 
+    _check_changes(store, UserKey("cid"), vector, at)
+    _check_order_and_ends(store, UserKey("dan"), vector, at)
+    _check_interactions(store, UserKey("eve"), vector, at)
     with store.write(bob) as transaction:
         transaction.record(Event("k1", "learn", (), at), {})
     receipt = store.forget_user(ann)
     assert receipt.events == 3
-    assert store.users() == ("bob",)
+    assert store.users() == ("bob", "cid", "dan", "eve")
     assert store.known(ann, ["k1"]) == frozenset()
     assert store.state(ann) is None
+
+
+def _check_changes(store: Store, user: UserKey, vector: Vector, at: datetime) -> None:
+    """Check closing, restoring and removing cards, and that a forgotten card leaves no link."""
+    old = Card("old", "cid", Preference("", "be brief"), "active", "said", "s", at, at)
+    new = replace(old, id="new", preference=Preference("", "be long"))
+    closed = replace(old, status="superseded", valid_to=at, superseded_by="new")
+    why = Link("supersede", "new", 0.9)
+    with store.write(user) as transaction:
+        transaction.record(Event("1", "add", (Change("add", old),), at), {"old": vector})
+    with store.write(user) as transaction:
+        changes = (Change("add", new), Change("supersede", closed, why))
+        transaction.record(Event("2", "add", changes, at), {"new": vector})
+        assert transaction.twin(old.preference) is None
+    assert store.shelf(user).ids == ("new",)
+    assert store.shelf(user, status="superseded").ids == ("old",)
+    assert store.events(user, card_id="old")[1].changes == (Change("supersede", closed, why),)
+    with store.write(user) as transaction:
+        changes = (Change("remove", new), Change("restore", old))
+        transaction.record(Event("3", "undo", changes, at), {"old": vector})
+    assert store.cards(user) == (old,)
+    waiting = replace(new, status="candidate", links=(Link("supersede", "old", 0.9),))
+    with store.write(user) as transaction:
+        transaction.record(Event("4", "undo", (Change("restore", waiting),), at), {"new": vector})
+        assert transaction.forget("old")
+    assert store.cards(user) == (replace(waiting, links=()),)
+    with store.write(user) as transaction:
+        gone = Change("remove", store.cards(user)[0])
+        transaction.record(Event("5", "undo", (gone,), at), {})
+        assert transaction.forget("new")  # removed, yet in the log
+        assert not transaction.forget("new")
+    assert [event.changes for event in store.events(user)] == [()] * 5
+
+
+def _check_order_and_ends(store: Store, user: UserKey, vector: Vector, at: datetime) -> None:
+    """Check that cards come in the order of saying, and that the shelf knows when they end."""
+    one = Card("z", "dan", Preference("", "be brief"), "active", "said", "s", at, at)
+    two = replace(one, id="a", preference=Preference("", "use SI"), valid_to=at)
+    vectors = {"z": vector, "a": vector}
+    ops: tuple[Op, ...] = ("add", "remove", "restore")
+    for op in ops:
+        told = (two, one) if op == "restore" else (one, two)
+        with store.write(user) as transaction:
+            changes = tuple(Change(op, card) for card in told)
+            transaction.record(Event(op, "undo", changes, at), vectors)
+    assert store.cards(user) == (one, two)
+    shelf = store.shelf(user)
+    assert dict(zip(shelf.ids, shelf.living(at).tolist(), strict=True)) == {"z": True, "a": False}
+
+
+def _check_interactions(store: Store, user: UserKey, vector: Vector, at: datetime) -> None:
+    """Check that offers and observations come back, once each, without a forgotten card."""
+    cards = [
+        Card(name, "eve", Preference("", f"use {name}"), "active", "said", "s", at, at)
+        for name in ("b", "a", "c")
+    ]
+    assert not store.note(user, Entry("", _offer("r0", [1]), at)), "an unknown user"
+    with store.write(user) as transaction:
+        changes = tuple(Change("add", card) for card in cards)
+        transaction.record(Event("1", "add", changes, at), {card.id: vector for card in cards})
+    assert store.numbers(user) == {"b": 1, "a": 2, "c": 3}
+    shelf = store.shelf(user)
+    assert shelf.ids == ("b", "a", "c")
+    assert shelf.numbers is not None
+    assert shelf.numbers.tolist() == [1, 2, 3]
+
+    assert store.note(user, Entry("", _offer("r1", [1, 2, 3]), at))
+    assert store.note(user, Entry("", _offer("r2", [3, 1]), at))
+    assert not store.note(user, Entry("", _offer("r2", [3, 1]), at)), "the same recall again"
+    said = Observation(
+        "r1", "s", "dissatisfied", -0.75, 0.5, True, np.array([2, 3]),
+        np.array([0.5, -1], dtype=np.float32), np.array([0, 1], dtype=np.float32),
+        np.array([2]), np.array([0.25], dtype=np.float32), 0.5, np.array([0, 2]),
+    )  # fmt: skip
+    state = UserState(
+        "eve", "test/1", "", np.array([1, 3]), np.array([1.5, -2], dtype=np.float32),
+        np.array([2, 2.5], dtype=np.float32), np.array([0.5, 0], dtype=np.float32), 7, 1.25,
+        session_id="s", paused=np.array([3]), sessions=2, steps=3,
+    )  # fmt: skip
+    with store.write(user) as transaction:
+        assert transaction.note(Entry("o1", said, at))
+        assert not transaction.note(Entry("o1", said, at)), "the same key again"
+        transaction.save_state(state)
+    newest = store.interactions(user, asked="q")
+    assert [e.payload.recall_id for e in newest] == ["r2"]
+    found = store.interactions(user, recall_id="r1")[0]
+    assert isinstance(found.payload, Offer)
+    assert _told(found.payload) == _told(_offer("r1", [1, 2, 3]))
+    log = store.interactions(user)
+    assert [e.seq for e in log] == sorted({e.seq for e in log})
+    assert _told(log[-1].payload) == _told(said)
+    kept = store.state(user)
+    assert kept is not None
+    assert _told(kept) == _told(state)
+
+    edits = [KeptEdit(f"e{n}", "a mail", f"draft {n}", f"final {n}", at) for n in range(3)]
+    with store.write(user) as transaction:
+        assert [transaction.keep_edit(edit, most=2) for edit in edits] == [True] * 3
+        assert not transaction.keep_edit(edits[2], most=2), "the same edit again"
+    assert store.edits(user) == tuple(edits[1:])
+
+    with store.write(user) as transaction:
+        assert transaction.forget("c")
+    kept, log = store.state(user), store.interactions(user)
+    assert kept is not None
+    assert (kept.numbers.tolist(), kept.evidence.tolist(), kept.paused.tolist()) == ([1], [1.5], [])
+    assert [e.payload.numbers.tolist() for e in log] == [[1, 2], [1], [2]]
+    late = Card("d", "eve", Preference("", "use d"), "active", "said", "s", at, at)
+    with store.write(user) as transaction:
+        transaction.record(Event("2", "add", (Change("add", late),), at), {"d": vector})
+    assert store.numbers(user)["d"] == 4, "a number was given twice"
+
+
+def _offer(recall_id: str, numbers: Sequence[int]) -> Offer:
+    count = len(numbers)
+    figures = np.linspace(0, 1, count, dtype=np.float32)
+    reasons: list[Reason] = ["relevant"] * count
+    return Offer(
+        recall_id, "s", "q", np.array(numbers), figures, figures - 1, figures,
+        np.array([n == 1 for n in numbers]), tuple(reasons), "test/1",
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def _told(value: Offer | Observation | UserState) -> list[object]:
+    """Give a value's fields so that they can be compared."""
+    held = (getattr(value, field.name) for field in fields(value))
+    return [v.tolist() if isinstance(v, np.ndarray) else v for v in held]

@@ -2,13 +2,25 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import numpy as np
 
-from prefmem.types import Evidence, Matrix, Polarity, Preference, Scope, Vector, Window
+from prefmem.interaction import Followup, Judgement, Label
+from prefmem.types import (
+    Evidence,
+    Matrix,
+    Polarity,
+    Preference,
+    Relation,
+    Scope,
+    Vector,
+    Window,
+)
 
+_WORD = re.compile(r"\w+")
 _RULE = re.compile(
     r"(?:when (?P<condition>[^,.]+), )?(?P<mark>always|never) (?P<action>[^.!?]+)", re.I
 )
@@ -89,6 +101,27 @@ class PhraseExtractor:
         return tuple(found)
 
 
+class TableRelater:
+    """Knows what some rules are to others; any other two have nothing to do with each other.
+
+    Args:
+        table: Relation by the texts of the old rule and of the new one.
+    """
+
+    def __init__(self, table: Mapping[tuple[str, str], Relation] | None = None) -> None:
+        """Keep the table."""
+        self._table = dict(table or {})
+
+    def relations(
+        self, new: Preference, old: Sequence[Preference]
+    ) -> tuple[Mapping[Relation, float], ...]:
+        """Give each old rule's relation the probability 1."""
+        found = (self._table.get((rule.text, new.text), "distinct") for rule in old)
+        return tuple(
+            {relation: float(relation == it) for relation in get_args(Relation)} for it in found
+        )
+
+
 class Clock:
     """Gives 1 January 2026, noon UTC, and a minute more at every call."""
 
@@ -115,3 +148,24 @@ class Counter:
         """Give the next name."""
         self._count += 1
         return f"{self._prefix}{self._count:04}"
+
+
+class WordJudge:
+    """Judges a follow-up by a few words, and by those that it shares with a rule."""
+
+    def judge(self, followups: Sequence[Followup]) -> tuple[Judgement, ...]:
+        """Judge each: "not", "wrong" and "again" complain, "thanks" is content, "drop" rejects."""
+        return tuple(self._one(followup) for followup in followups)
+
+    def _one(self, followup: Followup) -> Judgement:
+        said = set(_WORD.findall(followup.text.lower()))
+        shared = [
+            len(said & words) / max(len(words), 1)
+            for words in (set(_WORD.findall(rule.lower())) for rule in followup.rules)
+        ]
+        fit = np.array(shared, dtype=np.float32)
+        rejects = np.where(followup.shown & ("drop" in said), fit, 0).astype(np.float32)
+        label: Label = "satisfied" if "thanks" in said else "neutral"
+        if said & {"not", "wrong", "again", "drop"}:
+            label = "dissatisfied"
+        return Judgement(label, 1.0, fit, rejects)

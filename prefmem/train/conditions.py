@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from prefmem.models.embed import MiniLMEmbedder
+from prefmem.train.base import Vectors
 from prefmem.train.windows import GENERAL, WrittenWindow
 from prefmem.types import Matrix
 
@@ -25,7 +25,7 @@ _ALIKE = 0.86  # cosine from which two conditions are one
 _SHARP = 0.05  # temperature of the targets
 
 
-def condition_list(windows: Iterable[WrittenWindow], embedder: MiniLMEmbedder) -> tuple[str, ...]:
+def condition_list(windows: Iterable[WrittenWindow], embedder: Vectors) -> tuple[str, ...]:
     """Choose the conditions, the most used first, of those that say the same the most used one."""
     used = Counter(
         gold.condition
@@ -52,7 +52,7 @@ class ConditionTargets:
         embedder: Compares them.
     """
 
-    def __init__(self, names: Sequence[str], embedder: MiniLMEmbedder) -> None:
+    def __init__(self, names: Sequence[str], embedder: Vectors) -> None:
         """Embed the list."""
         self._embedder = embedder
         self.vectors: Matrix = embedder.embed(names)

@@ -1,14 +1,14 @@
 """When an extracted rule says what a written one says: by meaning, by words, and by polarity.
 
 The thresholds are the ones that the runner of our hand-written development windows was calibrated
-with on paraphrases; they belong to all-MiniLM-L6-v2 as packaged.
+with on paraphrases; they belong to all-MiniLM-L6-v2 as it comes.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prefmem.models.embed import MiniLMEmbedder
+from prefmem.train.base import BaseEmbedder
 from prefmem.train.windows import GENERAL, Gold
 from prefmem.types import Preference, Vector
 
@@ -55,8 +55,8 @@ class Matcher:
     """Compares rules; embeds every text once."""
 
     def __init__(self) -> None:
-        """Take the packaged embedder."""
-        self._embedder = MiniLMEmbedder()
+        """Take the base embedder."""
+        self._embedder = BaseEmbedder()
         self._vectors: dict[str, Vector] = {}
 
     def compare(self, found: Preference, gold: Gold) -> Match:

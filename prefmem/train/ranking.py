@@ -1,8 +1,6 @@
 """Our own texts for ranking: topic families of rules, and queries that some of them apply to."""
 
-import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -72,11 +70,23 @@ def _resolved(family: Family) -> list[Asked]:
     ]
 
 
-def split(families: Sequence[Family]) -> tuple[tuple[Family, ...], tuple[Family, ...]]:
-    """Part the families by a hash of their names: seven in ten to fit on, the rest to test on."""
-    fit = tuple(f for f in families if _bucket(f.name) < 7)
-    return fit, tuple(f for f in families if _bucket(f.name) >= 7)
+def load_situations(folder: Path) -> tuple[Family, ...]:
+    """Read every `situations_*.spec`: each rule is a family, with queries far from its words."""
+    families: list[Family] = []
+    for path in sorted(folder.glob("situations_*.spec")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            rule, arrow, queries = line.partition("=>")
+            if arrow:
+                asked: list[Asked] = [(query.strip(), (0,)) for query in queries.split("|")]
+                families.append(Family(rule.strip(), rules=[rule.strip()], queries=asked))
+    return tuple(families)
 
 
-def _bucket(name: str) -> int:
-    return hashlib.sha256(name.encode()).digest()[0] % 10
+def load_several(folder: Path) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """Read `several_families.spec`: names of families, and a request to which their rules apply."""
+    lines = (folder / "several_families.spec").read_text(encoding="utf-8").splitlines()
+    parts = [line.partition("|") for line in lines if line.strip()]
+    return tuple(
+        (tuple(name.strip() for name in names.split(",")), query.strip())
+        for names, _, query in parts
+    )

@@ -1,6 +1,6 @@
 """What a floor on the relevance costs, counted on written users with the memory as it runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -8,9 +8,20 @@ from prefmem.memory import PreferenceMemory
 from prefmem.protocols import Embedder, Reranker
 from prefmem.train.calibrate import Floats
 from prefmem.train.users import Request, WrittenUser
-from prefmem.types import Recall
+from prefmem.types import Preference, Recall, Relation
 
 STEPS = 100  # floors from 0 to 1
+
+
+class Apart:
+    """A relater to which no rule is like another: what is stored stays as it was written."""
+
+    def relations(
+        self, new: Preference, old: Sequence[Preference]
+    ) -> tuple[Mapping[Relation, float], ...]:
+        """Call every pair distinct."""
+        del new
+        return tuple({"distinct": 1.0} for _ in old)
 
 
 def counted(
@@ -24,7 +35,10 @@ def counted(
     worst: list[float] = []
     for user in users:
         with PreferenceMemory(
-            ":memory:", embedder=embedder, reranker="none" if reranker is None else reranker
+            ":memory:",
+            embedder=embedder,
+            reranker="none" if reranker is None else reranker,
+            relater=Apart(),
         ) as memory:
             names = stored(memory, user)
             worst += [

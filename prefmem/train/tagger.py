@@ -18,7 +18,6 @@ import torch
 from tokenizers import Tokenizer
 
 from prefmem.extract.local import LocalExtractor
-from prefmem.models.embed import MiniLMEmbedder
 from prefmem.models.onnx import TOKENIZER
 from prefmem.models.tagger import (
     AVOID,
@@ -139,7 +138,7 @@ def train(
     random.seed(seed)
     torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]  # torch leaves it untyped
     written = load_split(DATA / "windows" / "train")[: 60 if quick else None]
-    embedder = MiniLMEmbedder()
+    embedder = base.BaseEmbedder()
     names = condition_list([*written, *generate(recipe.generated, seed=seed)], embedder)
     targets = ConditionTargets(names, embedder)
     net = TaggerNet(base.base_trunk(), torch.tensor(targets.vectors), dropout=recipe.dropout)

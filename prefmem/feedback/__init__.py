@@ -1,0 +1,1 @@
+"""What a user did with what was shown: follow-ups, verdicts, edits."""
