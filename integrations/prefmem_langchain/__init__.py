@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from prefmem import MissingExtraError
 
 if TYPE_CHECKING:
+    from prefmem_langchain.elicit import ElicitationState, ElicitNode
     from prefmem_langchain.middleware import PreferenceMiddleware
     from prefmem_langchain.nodes import LearnNode, PreferenceState, RecallNode
     from prefmem_langchain.placing import with_rules
@@ -19,11 +20,21 @@ _HOME = {
     "RecallNode": ("nodes", "langgraph"),
     "LearnNode": ("nodes", "langgraph"),
     "PreferenceState": ("nodes", "langgraph"),
+    "ElicitNode": ("elicit", "langgraph"),
+    "ElicitationState": ("elicit", "langgraph"),
     "with_rules": ("placing", "langgraph"),
 }
 _NEEDED = {"langchain", "langchain_core", "langgraph"}
 
-__all__ = ["LearnNode", "PreferenceMiddleware", "PreferenceState", "RecallNode", "with_rules"]
+__all__ = [
+    "ElicitNode",
+    "ElicitationState",
+    "LearnNode",
+    "PreferenceMiddleware",
+    "PreferenceState",
+    "RecallNode",
+    "with_rules",
+]
 
 
 def __getattr__(name: str) -> object:

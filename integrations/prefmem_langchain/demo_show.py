@@ -61,11 +61,11 @@ def why(candidate: Candidate, *, chosen: bool, config: Config) -> str:
     """Say why a candidate is injected or left out."""
     if candidate.card.preference.scope.kind == "global":
         return "global" if chosen else f"over {config.max_global} global"
-    if candidate.relevance < config.min_score:
-        return f"{candidate.relevance:.2f} < {config.min_score:.2f}"
+    if candidate.total < config.min_score:
+        return f"{candidate.total:.2f} < {config.min_score:.2f}"
     if chosen:
-        return f"{candidate.relevance:.2f} >= {config.min_score:.2f}"
-    return f"{candidate.relevance:.2f}, over {config.limit} rules"
+        return f"{candidate.total:.2f} >= {config.min_score:.2f}"
+    return f"{candidate.total:.2f}, over {config.limit} rules"
 
 
 def _learned(cards: Sequence[Card]) -> Table:
@@ -144,6 +144,7 @@ def _answer_data(answer: Answer, config: Config) -> dict[str, Any]:
         return {
             "text": candidate.card.text,
             "relevance": round(candidate.relevance, 4),
+            "worth": round(candidate.total, 4),
             "why": why(candidate, chosen=chosen, config=config),
         }
 

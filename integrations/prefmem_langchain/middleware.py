@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from langchain.agents.middleware.types import (
     AgentMiddleware,
@@ -14,8 +14,9 @@ from langchain.agents.middleware.types import (
     ModelRequest,
     ModelResponse,
     ResponseT,
+    hook_config,
 )
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph import types
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
@@ -23,7 +24,7 @@ from langgraph.typing import ContextT
 
 from prefmem import NotFoundError, broken_rules
 from prefmem_langchain.border import Border, OnError, refuse
-from prefmem_langchain.convert import dialogue, is_human, last_human, messages_of
+from prefmem_langchain.convert import dialogue, earlier, is_human, last_human, messages_of
 from prefmem_langchain.identity import OnMissing, UserId, inside_tool, session
 from prefmem_langchain.placing import PLACEMENTS, Placement, appended
 from prefmem_langchain.recheck import asked_again, final_text, streamed
@@ -31,8 +32,13 @@ from prefmem_langchain.recheck import asked_again, final_text, streamed
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
 
+Commands: TypeAlias = Literal["apply", "answer", "off"]
 Question: TypeAlias = tuple[str, str, int, str]  # user, thread, its number, hash of its text
 _QUESTIONS_HELD = 512
+_NOTE = """<memory-note>
+The user spoke to their memory, and it has done what they asked. It says: {reply}
+Tell the user so in your own words, and answer what else they ask.
+</memory-note>"""
 
 
 class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, ResponseT]):
@@ -49,6 +55,9 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
             the words there are not the user's.
         placement: `system` appends the block to the system message; `user` puts it before the
             user's last message.
+        commands: What happens when the user tells the memory something ("forget that", "why did you
+            do that?"). `apply` does it at once and lets the model say so; `answer` also answers in
+            the model's place where the turn asks for nothing else; `off` leaves it to `learn`.
         check: Whether an answer that breaks a rule which code can check (its length, bullets,
             language, emojis and the like) is asked for once more; of the two, the one that breaks
             fewer is kept. Costs a second call of the model where that happens. Where the tokens of
@@ -73,6 +82,7 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         max_tokens: int | None = None,
         learn: bool = True,
         placement: Placement = "system",
+        commands: Commands = "apply",
         check: bool = False,
         user_id: UserId | None = None,
         on_missing_user: OnMissing = "skip",
@@ -82,13 +92,15 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         """Tie the middleware to a memory."""
         super().__init__()
         refuse("placement", placement, PLACEMENTS)
+        refuse("commands", commands, ("apply", "answer", "off"))
         self._border = Border(
             name, user_id=user_id, on_missing_user=on_missing_user, on_error=on_error
         )
         self._memory, self._limit, self._max_tokens = memory, limit, max_tokens
         self._learns, self._placement, self._checks = learn, placement, check
+        self._commands: Commands = commands
         self._name = name
-        self._recalled = _Recalled()
+        self._recalled, self._replies = _Recalled(), _Recalled()
 
     @property
     def name(self) -> str:
@@ -99,6 +111,34 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
     def failures(self) -> int:
         """Failures of the memory that the chat survived."""
         return self._border.failures
+
+    @hook_config(can_jump_to=["end"])
+    def before_agent(
+        self, state: AgentState[ResponseT], runtime: Runtime[ContextT]
+    ) -> dict[str, Any] | None:
+        """Carry out what the user tells the memory; with `answer`, answer it."""
+        if self._commands == "off":
+            return None
+        messages = messages_of(state)
+        position = last_human(messages)
+        if position is None or inside_tool():
+            return None
+        reply, rest = self._border.cross(
+            "command",
+            runtime,
+            lambda user: self._told(messages, position, user),
+            otherwise=("", ""),
+        )
+        if not reply or rest or self._commands != "answer":
+            return None
+        return {"messages": [AIMessage(reply)], "jump_to": "end"}
+
+    @hook_config(can_jump_to=["end"])
+    async def abefore_agent(
+        self, state: AgentState[ResponseT], runtime: Runtime[ContextT]
+    ) -> dict[str, Any] | None:
+        """Do the same on a worker thread."""
+        return await asyncio.to_thread(self.before_agent, state, runtime)
 
     def wrap_model_call(
         self,
@@ -166,27 +206,36 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
             return request.override(messages=messages)
         return request.override(system_message=appended(request.system_message, block))
 
+    def _told(self, messages: Sequence[BaseMessage], position: int, user: str) -> tuple[str, str]:
+        """Carry out commands once, and keep what the memory says of them for the model.
+
+        Gives that, and what else the turn asks for.
+        """
+        longest = self._memory.config.max_turn_chars
+        spoken = dialogue(messages[: position + 1], max_chars=longest)
+        found = self._memory.command(spoken, user_id=user, session_id=session())
+        if found.reply:
+            self._replies.put(_question(messages, position, user), (found.reply,))
+        return found.reply, found.rest
+
     def _block(self, messages: Sequence[BaseMessage], position: int, user: str) -> str:
         """Render the rules for a question; recalled once, rendered from what is in force now."""
         ids = self._applying(messages, position, user)
-        return self._memory.render(ids, user_id=user, max_tokens=self._max_tokens)
+        block = self._memory.render(ids, user_id=user, max_tokens=self._max_tokens)
+        said = self._replies.get(_question(messages, position, user))
+        notes = [_NOTE.format(reply=said[0])] if said else []
+        return "\n".join([*([block] if block else []), *notes])
 
     def _applying(
         self, messages: Sequence[BaseMessage], position: int, user: str
     ) -> tuple[str, ...]:
         text = str(messages[position].text)
-        number = sum(is_human(m) for m in messages[: position + 1])
-        question = (
-            user,
-            session(),
-            number,
-            hashlib.sha256(text.encode(errors="replace")).hexdigest(),
-        )
+        question = _question(messages, position, user)
         ids = self._recalled.get(question)
         if ids is None:
             recall = self._memory.recall(
-                text, user_id=user, session_id=session(), limit=self._limit,
-                max_tokens=self._max_tokens,
+                text, user_id=user, session_id=session(), context=earlier(messages, position),
+                limit=self._limit, max_tokens=self._max_tokens,
             )  # fmt: skip
             ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
             self._recalled.put(question, ids)
@@ -236,10 +285,18 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
                 self._memory.learn(spoken, user_id=user, session_id=session())
         finally:
             self._recalled.drop(user)
+            self._replies.drop(user)
+
+
+def _question(messages: Sequence[BaseMessage], position: int, user: str) -> Question:
+    """Name a question of a thread by its number and its words."""
+    number = sum(is_human(m) for m in messages[: position + 1])
+    said = str(messages[position].text).encode(errors="replace")
+    return user, session(), number, hashlib.sha256(said).hexdigest()
 
 
 class _Recalled:
-    """Card ids that were recalled for questions under way; the oldest leave first."""
+    """What was found for questions under way, as texts; the oldest leave first."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[Question, tuple[str, ...]] = OrderedDict()

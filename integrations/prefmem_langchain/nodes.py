@@ -8,7 +8,7 @@ from langgraph.runtime import get_runtime
 from typing_extensions import TypedDict  # as MessagesState: two kinds do not mix
 
 from prefmem_langchain.border import Border, OnError
-from prefmem_langchain.convert import dialogue, last_human, messages_of
+from prefmem_langchain.convert import dialogue, earlier, last_human, messages_of
 from prefmem_langchain.identity import OnMissing, UserId, inside_tool, session
 
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ class RecallNode(Runnable[Any, dict[str, list[str]]]):
         if position is None:
             return []
         query = str(messages[position].text)
-        recall = self._memory.recall(query, user_id=user, session_id=session())
+        recall = self._memory.recall(
+            query, user_id=user, session_id=session(), context=earlier(messages, position)
+        )
         return [card_id for rule in recall.rules for card_id in rule.card_ids]
 
 
