@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from prefmem import PreferenceMemory
 from prefmem.extract.prompts import messages
-from prefmem.testing import Clock, HashEmbedder, PhraseExtractor
+from prefmem.testing import Clock, HashEmbedder, PhraseExtractor, TableRelater, WordJudge
 from prefmem.types import Turn
 
 settings.register_profile("prefmem", deadline=None, max_examples=50, database=None)
@@ -51,6 +51,9 @@ def open_memory(tmp_path: Path) -> Iterator[Callable[..., PreferenceMemory]]:
         parts: dict[str, Any] = {
             "extractor": PhraseExtractor(),
             "embedder": HashEmbedder(),
+            "relater": TableRelater(),
+            "reranker": "none",
+            "judge": WordJudge(),
             "clock": Clock(),
         }
         if "store" not in given:

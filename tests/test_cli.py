@@ -12,7 +12,8 @@ import prefmem
 from prefmem import PreferenceMemory
 from prefmem.cli import app
 from prefmem.cli.health import check_store, check_weights
-from prefmem.testing import Clock, Counter, HashEmbedder, PhraseExtractor
+from prefmem.testing import Clock, Counter, HashEmbedder, PhraseExtractor, TableRelater, WordJudge
+from prefmem.types import Relation
 
 SQL = "When I write SQL, always use CTEs."
 BRIEF = "Never apologise."
@@ -25,13 +26,16 @@ class Shell:
         self.folder = folder
         self.db = folder / "prefs.db"
         self.confidence = 0.9  # of what is found
+        self.relations: dict[tuple[str, str], Relation] = {}  # of an old and a new rule
         self._ids = Counter()
         self._clock = Clock()
 
     def opener(self, db: Path, tenant: str) -> PreferenceMemory:
         return PreferenceMemory(
             db, tenant=tenant, extractor=PhraseExtractor(self.confidence),
-            embedder=HashEmbedder(), clock=self._clock, ids=self._ids,
+            embedder=HashEmbedder(), relater=TableRelater(self.relations), reranker="none",
+            judge=WordJudge(),
+            clock=self._clock, ids=self._ids,
         )  # fmt: skip
 
     def __call__(self, *args: str, user: str | None = "ann", typed: str | None = None) -> Any:  # noqa: ANN401  # click's Result; typer carries its own click or not
@@ -318,15 +322,64 @@ def test_recall_why_shows_what_waits_and_what_says_the_same(shell: Shell) -> Non
     ids = [card["id"] for card in shell.data("list")]
     shell("edit", ids[2], "--status", "quarantined")
     found = shell.data("recall", "writing SQL", "--why")["candidates"]
-    assert [(c["card_id"], c["reason"], c["status"], c["duplicate_of"]) for c in found] == [
-        (ids[0], "relevant", "active", None),
-        (ids[1], "duplicate", "active", ids[0]),
+    assert [(c["card_id"], c["reason"], c["status"], c["by"]) for c in found] == [
+        (ids[1], "relevant", "active", None),  # the newer one
+        (ids[0], "duplicate", "active", ids[1]),
         (ids[2], "quarantined", "quarantined", None),
     ]
     assert len(shell.data("recall", "writing SQL")["candidates"]) == 2
     shown = shell("recall", "writing SQL", "--why").stdout
-    assert f"same as {ids[0][:8]}" in shown
+    assert f"same as {ids[1][:8]}" in shown
     assert "quarantined" in shown
+
+
+# feedback, tell, replay
+
+
+def test_a_thumb_down_on_a_card_counts(shell: Shell) -> None:
+    card = shell.data("add", "use CTEs", "--condition", "writing SQL")["id"]
+    before = shell.data("recall", "writing SQL")
+    told = shell("feedback", before["id"], "-1", "--card", card)
+    assert (told.exit_code, told.stderr) == (0, "Noted.\n")
+    after = shell.data("recall", "writing SQL")["candidates"][0]
+    assert after["belief"] < before["candidates"][0]["belief"]
+    assert shell.data("feedback", before["id"], "1")["score"] == 1
+    wrong = shell("feedback", "nope", "1")
+    assert wrong.exit_code == 1
+    assert "has no recall 'nope'" in wrong.stderr
+    assert shell("feedback", before["id"], "3").exit_code == 2
+
+
+def test_recall_says_how_to_judge_it(shell: Shell) -> None:
+    shell("add", "use CTEs", "--condition", "writing SQL")
+    assert "prefmem feedback" in shell("recall", "writing SQL").stderr
+
+
+def test_tell_carries_out_what_is_said(shell: Shell) -> None:
+    shell("add", "use CTEs", "--condition", "writing SQL")
+    assert "use CTEs" in shell("tell", "Show my preferences.").stdout
+    done = shell.data("tell", "Forget what I said about CTEs.")
+    assert done["commands"] == ["forget"]
+    assert shell.data("list") == []
+    assert "not for the memory" in shell("tell", "What time is it?").stderr
+
+
+def test_replay_compares_user_models(shell: Shell) -> None:
+    card = shell.data("add", "use CTEs", "--condition", "writing SQL")["id"]
+    shell("recall", "writing SQL")
+    first = shell.data("recall", "writing SQL")["id"]
+    shell("feedback", first, "-1", "--card", card)
+    shell("feedback", first, "-1", "--card", card)
+    shell("recall", "writing SQL")
+    rows = shell.data("replay", "--user-model", "none")
+    assert [len(row["shown"]) for row in rows] == [1, 1, 0]
+    assert [len(row["shows"]) for row in rows] == [1, 1, 1]
+    shown = shell("replay", "--user-model", "none")
+    assert "3 recalls logged; none would have shown other rules in 1." in " ".join(
+        shown.stderr.split()
+    )
+    assert "use CTEs" in shown.stdout
+    assert shell("replay", "--user-model", "magic").exit_code == 1
 
 
 # list, add, edit, forget
@@ -597,3 +650,55 @@ def test_training_writes_weights_and_manifest(shell: Shell) -> None:
     manifest = shell.data("train", "tagger", "--quick", "--out", str(out))
     assert (manifest["seed"], manifest["command"]) == (0, "prefmem train tagger --seed 0 --quick")
     assert {"tagger.onnx", "tagger.json", "tokenizer.json"} <= {p.name for p in out.iterdir()}
+
+
+# History and undo
+
+
+def test_history_and_undo(shell: Shell) -> None:
+    shell.relations[("Answer in English.", "Answer in German.")] = "supersede"
+    first = shell.data("add", "answer in English")
+    second = shell.data("add", "answer in German")
+    told = shell.data("history", first["id"])
+    assert [(e["kind"], e["changes"][0]["op"]) for e in told] == [
+        ("add", "add"), ("add", "supersede"),
+    ]  # fmt: skip
+    assert told[1]["changes"][0]["reason"] == {
+        "relation": "supersede", "card_id": second["id"], "probability": 1,
+    }  # fmt: skip
+    shown = shell("history", first["id"])
+    assert told[1]["id"] in shown.stdout
+    assert "supersede by" in shown.stdout
+
+    done = shell("undo", told[1]["id"])
+    assert done.exit_code == 0
+    assert "2 cards as before" in done.stderr
+    assert [c["status"] for c in shell.data("list")] == ["active"]
+    assert "undoes" in shell("history", second["id"]).stdout  # it is gone, its history is not
+    refused = shell("undo", told[1]["id"])
+    assert refused.exit_code == 1
+    assert "changed since" in refused.stderr
+    assert shell("history", "nope").exit_code == 1
+
+
+def test_learning_counts_what_closes(shell: Shell) -> None:
+    shell.relations[("Answer in English.", "Answer in German.")] = "supersede"
+    one, two = said("Always answer in English."), said("Now always answer in German.")
+    shell("learn", shell.file(one))
+    data = shell.data("learn", shell.file(two))
+    assert [c["status"] for c in data["closed"]] == ["superseded"]
+    assert len(data["events"]) == 1
+    both = shell("learn", shell.file(one, two), user="bob")
+    assert "2 rules added, 0 heard again." in both.stderr
+    last = shell("learn", shell.file(said("So: always answer in English.")), user="bob")
+    assert "1 rule added" in last.stderr
+    shell("learn", shell.file(one), user="cid")
+    assert "1 closed" in shell("learn", shell.file(two), user="cid").stderr
+
+
+def test_a_candidate_that_would_replace_a_rule_says_so(shell: Shell) -> None:
+    shell.relations[("Answer in English.", "Answer in German.")] = "supersede"
+    shell("add", "answer in English")
+    shell.confidence = 0.45
+    shown = shell("learn", shell.file(said("Always answer in German."))).stdout
+    assert "waits to take another rule's place" in " ".join(shown.split())

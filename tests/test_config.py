@@ -36,8 +36,6 @@ def test_an_unknown_key_gets_a_hint() -> None:
         ("active_confidence", 1.1),
         ("max_turn_chars", 0),
         ("max_slot_chars", 15),
-        ("session_rate", 0),
-        ("session_rate", 1.5),
         ("cache_bytes", -1),
         ("limit", None),
         ("limit", "many"),
@@ -51,8 +49,8 @@ def test_a_value_out_of_range_is_refused_by_name(name: str, bad: object) -> None
 def test_the_ends_of_the_ranges_are_taken() -> None:
     low = Config(limit=0, max_global=0, min_score=0, candidates=1, max_tokens=0, cache_bytes=0)
     assert (low.limit, low.min_score, low.candidates) == (0, 0, 1)
-    high = Config(limit=50, min_score=1, session_rate=1, max_slot_chars=4000)
-    assert (high.limit, high.min_score, high.session_rate) == (50, 1, 1)
+    high = Config(limit=50, min_score=1, max_slot_chars=4000)
+    assert (high.limit, high.min_score) == (50, 1)
 
 
 def test_settings_are_frozen() -> None:

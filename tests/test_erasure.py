@@ -90,17 +90,15 @@ def test_forgetting_a_user_leaves_no_trace(open_memory: Open, tmp_path: Path) ->
         memory.learn([("user", f"Always greet {user}.")], user_id=user, session_id=f"{user}.s")
         memory.add("writing", f"sign as {user}", user_id=user)
         memory.recall("writing", user_id=user)
-    state = memory.get_user("ann.canary")
     theirs = memory.export(user_id="bob")
     receipt = memory.forget_user(user_id="ann.canary")
 
-    assert (receipt.cards, receipt.events, receipt.checkpointed) == (2, 2, True)
+    assert (receipt.cards, receipt.events, receipt.checkpointed) == (2, 3, True)
     assert memory.list(user_id="ann.canary") == ()
     assert memory.recall("writing", user_id="ann.canary").rules == ()
     content = on_disk(tmp_path)
     assert b"ann.canary" not in content
-    for vector in (state.long, state.short):
-        assert vector.astype("<f4").tobytes() not in content
+    assert theirs["interactions"]
     assert traces(tmp_path, "Greet ann.canary.", "When writing, sign as ann.canary.") == []
     left = memory.export(user_id="bob")
     assert {**left, "exported_at": ""} == {**theirs, "exported_at": ""}

@@ -48,7 +48,6 @@ def test_an_export_holds_cards_log_and_vectors(memory: PreferenceMemory) -> None
         "use SI units", "use views", "never use emojis", "use grams",
     }  # fmt: skip
     assert [event["seq"] for event in data["events"]] == list(range(1, 11))
-    assert len(data["state"]["long"]) == len(data["state"]["short"]) == 64
     assert "brief" not in json.dumps(data)
 
 
@@ -231,9 +230,6 @@ def broken(data: dict[str, Any], path: str, value: object) -> dict[str, Any]:
         ("events.0.changes.0.card.action", " ", "the action is empty"),
         ("events.0.changes.0.card.action", "a" * 241, "the action is longer than 240"),
         ("events.0.changes.0.card.condition", "c" * 241, "the condition is longer"),
-        ("state.long", [1.0], "state.long: not 64 numbers"),
-        ("state.short", [1e300] * 64, "state.short.0"),
-        ("state.short", [float("nan")] * 64, "state.short"),
         ("surprise", 1, "surprise"),
     ],
 )

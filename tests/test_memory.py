@@ -324,7 +324,6 @@ def test_a_window_that_another_call_learns_first_changes_nothing(open_memory: Op
 
     report = open_memory(extractor=Slow()).learn(SAID, user_id="ann", session_id="s")
     assert (report.added, report.turns, report.skipped) == ((), 0, 1)
-    assert other.get_user("ann").steps == 1
     assert len(other.export(user_id="ann")["events"]) == 1
 
 
@@ -760,49 +759,25 @@ def test_names_come_from_the_caller(open_memory: Open) -> None:
 # The user's vectors
 
 
-def test_a_new_user_has_zero_vectors(open_memory: Open) -> None:
+def test_a_new_user_has_a_zero_vector(open_memory: Open) -> None:
     state = open_memory(embedder=Compass()).get_user("ann")
-    assert (state.basis, state.steps, state.session_id) == ("compass", 0, "")
-    assert state.long.tolist() == state.short.tolist() == [0, 0, 0, 0]
+    assert (state.basis, state.model, state.steps) == ("compass", "ledger/1", 0)
+    assert state.long.tolist() == [0, 0, 0, 0]
 
 
-def test_long_sums_the_cards_and_short_follows_the_session(open_memory: Open) -> None:
-    memory = open_memory(
-        embedder=Compass(), extractor=PhraseExtractor(0.5), config=Config(session_rate=0.25)
-    )
+def test_the_vector_sums_the_cards_by_how_much_they_are_believed(open_memory: Open) -> None:
+    memory = open_memory(embedder=Compass(), extractor=PhraseExtractor(0.5))
     memory.learn([("user", "Always do a."), ("user", "Hello b")], user_id="ann", session_id="s")
-    state = memory.get_user("ann")
-    assert state.long == pytest.approx([0.25, 0, 0, 0])  # 0.5² on the card's axis
-    assert state.short == pytest.approx([0.75 * 0.25, 0.25, 0, 0])
-    assert (state.session_id, state.steps, state.basis) == ("s", 1, "compass")
+    half = (1 / (1 + np.exp(0.3))) ** 2  # b = -0.3 + 2 (0.5 - 0.5), p = sigmoid(b), p²
+    assert memory.get_user("ann").long == pytest.approx([half, 0, 0, 0])
 
     card = memory.add("", "do d", user_id="ann")
-    state = memory.get_user("ann")
-    assert state.long == pytest.approx([0.25, 0, 0, 1])
-    assert state.short == pytest.approx([0.75 * 0.25, 0.25, 0, 0])
-    assert (state.session_id, state.steps) == ("s", 2)
-
-    memory.learn([("user", "So always do a.")], user_id="ann", session_id="t")
-    state = memory.get_user("ann")
-    assert state.long == pytest.approx([0.75**2, 0, 0, 1])  # said twice: 1 - 0.5²
-    assert state.short == pytest.approx([0.25, 0, 0, 0])
-    assert state.session_id == "t"
-
+    sure = (1 / (1 + np.exp(-0.7))) ** 2  # b = -0.3 + 2 (1 - 0.5)
+    assert memory.get_user("ann").long == pytest.approx([half, 0, 0, sure])
     memory.edit(card.id, user_id="ann", status="quarantined")
-    assert memory.get_user("ann").long == pytest.approx([0.75**2, 0, 0, 0])
-    memory.forget(card.id, user_id="ann")
-    state = memory.get_user("ann")
-    assert state.long == pytest.approx([0.75**2, 0, 0, 0])
-    assert state.short.tolist() == [0, 0, 0, 0]
+    assert memory.get_user("ann").long == pytest.approx([half, 0, 0, 0])
     memory.forget_user(user_id="ann")
-    assert memory.get_user("ann").steps == 0
-
-
-def test_only_the_last_turns_of_a_call_are_followed(open_memory: Open) -> None:
-    memory = open_memory(embedder=Compass(), config=Config(session_rate=1))
-    turns = [("user", f"{n} a") for n in range(8)] + [("user", f"{n} b") for n in range(8)]
-    memory.learn(turns, user_id="ann")
-    assert memory.get_user("ann").short.tolist() == [0, 1, 0, 0]
+    assert memory.get_user("ann").long.tolist() == [0, 0, 0, 0]
 
 
 # Stores of one's own
@@ -850,4 +825,4 @@ def test_cards_without_vectors_of_the_user_can_be_forgotten(open_memory: Open) -
         transaction.record(event, {"c": HashEmbedder().embed(["be brief"])[0]})
     memory.forget("c", user_id="ann")
     assert memory.list(user_id="ann") == ()
-    assert memory.get_user("ann").steps == 1
+    assert memory.get_user("ann").steps == 0

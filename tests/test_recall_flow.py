@@ -83,9 +83,9 @@ def test_it_explains_every_candidate(open_memory: Open) -> None:
     rows = memory.recall("writing SQL", user_id="ann", why=True).explain()
     assert [(row.text, row.verdict.reason, row.reranked, row.floor) for row in rows] == [
         ("Be brief.", "global", False, 0.0),
-        ("When writing SQL, name the views.", "relevant", True, 0.18),
-        ("When writing SQL, use CTEs.", "irrelevant", True, 0.18),
-        (quarantined.text, "quarantined", False, 0.18),
+        ("When writing SQL, name the views.", "relevant", True, 0.22),
+        ("When writing SQL, use CTEs.", "irrelevant", True, 0.22),
+        (quarantined.text, "quarantined", False, 0.22),
     ]
     assert [row.relevance for row in rows[1:3]] == [0.75, 0.0]
     # two of five words are the query's: a cosine of about 2 / sqrt(10)
@@ -122,13 +122,13 @@ def test_what_is_chosen_is_what_the_block_holds(open_memory: Open) -> None:
         memory.add("writing SQL", f"use style {n} " + "x" * 10 * n, user_id="ann")
     recalled = memory.recall("writing SQL", user_id="ann", limit=20)
     block = memory.render(recalled)
-    assert 0 < len(recalled.rules) < 16
+    assert 0 < len(recalled.rules) < 20
     assert [rule.text in block for rule in recalled.rules] == [True] * len(recalled.rules)
     assert block.count('"rule"') == len(recalled.rules)
     assert {v.reason for v in recalled.verdicts} == {"relevant", "over budget"}
     wider = memory.recall("writing SQL", user_id="ann", limit=20, max_tokens=9_000)
-    assert len(wider.rules) == 16
-    assert memory.render(wider, max_tokens=9_000).count('"rule"') == 16
+    assert len(wider.rules) == 20
+    assert memory.render(wider, max_tokens=9_000).count('"rule"') == 20
 
 
 def test_a_writer_of_ones_own_knows_its_own_length(open_memory: Open) -> None:
@@ -176,14 +176,15 @@ def test_many_cards_are_no_more_work_than_some(open_memory: Open, everywhere: bo
     store = stocked(5_000, everywhere=everywhere, until=None)
     memory = open_memory(store=store, embedder=HashEmbedder(8), reranker=Words())
     recalled = memory.recall("rule 7", user_id="ann")
-    # 16 nearest, and of global ones four for each of the ten places
-    assert len(recalled.candidates) == (16 + 40 if everywhere else 16)
+    # 20 nearest, and of global ones four for each of the ten places
+    assert len(recalled.candidates) == (20 + 40 if everywhere else 20)
     assert len(recalled.rules) == (10 if everywhere else 0)
 
 
 def test_with_all_rules_at_their_end_none_is_given(open_memory: Open) -> None:
     store = stocked(3, everywhere=True, until=datetime(2025, 12, 31, tzinfo=UTC))
     memory = open_memory(store=store, embedder=HashEmbedder(8))
-    recalled = memory.recall("rule 1", user_id="ann")  # the clock says 2026
+    assert memory.recall("rule 1", user_id="ann").candidates == ()  # the clock says 2026
+    recalled = memory.recall("rule 1", user_id="ann", why=True)
     assert recalled.rules == ()
     assert [row.verdict.reason for row in recalled.explain()] == ["expired"] * 3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -124,11 +125,12 @@ class Program:
         return [sys.executable, *map(str, (self._file, log, out, engine, form, extractor))]
 
     def refusal(self, log: Path, engine: str, extractor: str = "Slow") -> str:
-        """Give the last line of what a run that is refused says."""
+        """Give the line in which a run that is refused says why; Ray may log after it."""
         command = self.command(log, log.with_name("refused"), engine, extractor=extractor)
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ended.returncode == 1
-        return ended.stderr.splitlines()[-1]
+        said = [line for line in ended.stderr.splitlines() if re.match(r"\w+Error: ", line)]
+        return said[-1]
 
 
 def check_kills(folder: Path, log: Path, engine: str, form: str) -> None:

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.model
     [
         (["extraction", "--split", "dev"], "stored, windows: F1"),
         (["retrieval", "--stores", "5"], "MRR"),
+        (["relations", "--split", "dev"], "cards that stay and are closed"),
         (["cost", "--cards", "20", "--rounds", "5"], "recall / embedding"),
     ],
 )
@@ -30,7 +31,7 @@ def test_each_table_is_printed_and_written(
     assert figure in done.output
 
 
-@pytest.mark.parametrize("command", ["extraction", "recall"])
-def test_only_two_splits_are_known(command: str) -> None:
-    done = CliRunner().invoke(app, [command, "--split", "train"])
+@pytest.mark.parametrize("table", ["extraction", "recall", "relations"])
+def test_only_two_splits_are_known(table: str) -> None:
+    done = CliRunner().invoke(app, [table, "--split", "train"])
     assert done.exit_code == 2

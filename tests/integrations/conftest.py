@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import PrivateAttr
 
 from prefmem import PreferenceMemory
-from prefmem.testing import HashEmbedder, PhraseExtractor
+from prefmem.testing import HashEmbedder, PhraseExtractor, TableRelater
 from prefmem.types import Matrix
 
 
@@ -102,5 +102,11 @@ def embedded(embedder: CountingEmbedder) -> Callable[[str], int]:
 
 @pytest.fixture
 def memory(embedder: CountingEmbedder) -> Iterator[PreferenceMemory]:
-    with PreferenceMemory(":memory:", embedder=embedder, extractor=PhraseExtractor()) as memory:
+    with PreferenceMemory(
+        ":memory:",
+        embedder=embedder,
+        extractor=PhraseExtractor(),
+        reranker="none",
+        relater=TableRelater(),
+    ) as memory:
         yield memory

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from prefmem import Config, InputError, PreferenceMemory
 from prefmem.cli import app
-from prefmem.testing import Clock, Counter, HashEmbedder, PhraseExtractor
+from prefmem.testing import Clock, Counter, HashEmbedder, PhraseExtractor, TableRelater
 from prefmem_langchain import demo, demo_show
 from prefmem_langchain.demo_dialogues import PEOPLE, Dialogue, Exchange, Session, load_dialogue
 from prefmem_langchain.demo_play import play
@@ -32,7 +32,7 @@ DIALOGUE = Dialogue(
 def memory() -> PreferenceMemory:
     return PreferenceMemory(
         ":memory:", extractor=PhraseExtractor(), embedder=HashEmbedder(), clock=Clock(),
-        ids=Counter(),
+        ids=Counter(), reranker="none", relater=TableRelater(),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.tools import tool
 
 from prefmem import ConfigError, PreferenceMemory, StoreError, UserRequiredError
-from prefmem.testing import HashEmbedder, PhraseExtractor
+from prefmem.testing import HashEmbedder, PhraseExtractor, TableRelater
 from prefmem_langchain import PreferenceMiddleware
 from prefmem_langchain.identity import UserId
 
@@ -227,9 +227,9 @@ def test_failing_identity_is_nobody(
     agent(model, middleware).invoke(says("Always use SI units."), context=ANN)
     assert model.prompts == ["Always use SI units."]
     assert texts(memory) == ["Answer briefly."]
-    assert middleware.failures == 2
+    assert middleware.failures == 3
     told = [r.getMessage() for r in caplog.records if r.name == "prefmem"]
-    assert len(told) == 2
+    assert len(told) == 3
     assert "ann" not in repr(told)
     strict: Any = PreferenceMiddleware(memory, user_id=user_id, on_error="raise")
     with pytest.raises((LookupError, UserRequiredError)):
@@ -240,7 +240,13 @@ def test_failing_identity_is_nobody(
 async def test_failing_memory_lets_the_chat_go_on(
     scribe: Callable[..., Any], caplog: pytest.LogCaptureFixture, asynchronous: bool
 ) -> None:
-    memory = PreferenceMemory(":memory:", embedder=HashEmbedder(), extractor=PhraseExtractor())
+    memory = PreferenceMemory(
+        ":memory:",
+        embedder=HashEmbedder(),
+        extractor=PhraseExtractor(),
+        reranker="none",
+        relater=TableRelater(),
+    )
     memory.close()
     middleware: Any = PreferenceMiddleware(memory)
     app = agent(scribe("Hello!"), middleware)

@@ -19,7 +19,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, Send, interrupt
 
 from prefmem import Config, PreferenceMemory, StoreError, UserRequiredError
-from prefmem.testing import HashEmbedder, PhraseExtractor
+from prefmem.testing import HashEmbedder, PhraseExtractor, TableRelater
 from prefmem_langchain import LearnNode, PreferenceState, RecallNode
 
 ANN = {"user_id": "ann"}
@@ -172,7 +172,13 @@ def test_without_user_there_is_no_memory(
 def test_failing_memory_lets_the_chat_go_on(
     scribe: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    memory = PreferenceMemory(":memory:", embedder=HashEmbedder(), extractor=PhraseExtractor())
+    memory = PreferenceMemory(
+        ":memory:",
+        embedder=HashEmbedder(),
+        extractor=PhraseExtractor(),
+        reranker="none",
+        relater=TableRelater(),
+    )
     memory.close()
     builder: Any = StateGraph(State)
     builder.add_sequence([("recall", RecallNode(memory)), ("learn", LearnNode(memory))])

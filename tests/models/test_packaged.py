@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from prefmem import PreferenceMemory
-from prefmem.evaluate import fidelity
 from prefmem.extract.local import LocalExtractor
 from prefmem.models.embed import MiniLMEmbedder
+from prefmem.models.onnx import PackagedModel
 from prefmem.testing import check_embedder, check_extractor
-from prefmem.train.progress import silent
 
 pytestmark = pytest.mark.model
 STATED = "When you write SQL for me, always put the keywords in capitals."
@@ -18,10 +17,9 @@ def test_the_embedder_keeps_its_contract() -> None:
     check_embedder(MiniLMEmbedder(), ["use CTEs", "a", "long " * 400, "ünïcode 🙂", "use CTEs"])
 
 
-def test_the_embedder_is_close_to_its_original_on_500_texts() -> None:
-    figures = fidelity.measure(texts=500, seed=1, progress=silent)
-    assert figures["cosine to the original, least"].value >= 0.99
-    assert figures["largest difference alone and in a batch"].value == 0
+def test_the_embedder_lost_next_to_nothing_when_it_was_packed() -> None:
+    manifest = PackagedModel("embedder").manifest
+    assert manifest["metrics"]["cosine_to_float32_least"] >= 0.99
 
 
 def test_the_extractor_keeps_its_contract() -> None:

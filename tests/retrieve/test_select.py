@@ -8,7 +8,7 @@ import pytest
 
 from prefmem import Candidate, Card, Preference, Scope
 from prefmem.retrieve.select import Room, Selection, alike, select
-from prefmem.types import Polarity, Status, Vector
+from prefmem.types import Link, Polarity, Status, Vector, Verdict
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -32,11 +32,16 @@ def candidate(
 
 
 def picked(
-    *candidates: Candidate, limit: int = 5, most: int = 10, floor: float = 0.3, size: float = 99
+    *candidates: Candidate,
+    query: str = "",
+    limit: int = 5,
+    most: int = 10,
+    floor: float = 0.3,
+    size: float = 99,
 ) -> Selection:
     """Select; a rule is as large as its name is long."""
     room = Room(limit, most, size, lambda card: len(card.id))
-    return select(candidates, room, floor=floor, now=AT)
+    return select(candidates, room, query=query, context="", floor=floor, now=AT)
 
 
 def chosen(*candidates: Candidate, **given: Any) -> str:  # noqa: ANN401  # as `picked`
@@ -130,7 +135,7 @@ def test_what_says_the_same_is_shown_once() -> None:
     selection = picked(*some)
     assert selection.chosen == (0, 2)
     assert selection.verdicts[1].reason == "duplicate"
-    assert selection.verdicts[1].duplicate_of == "use CTEs"
+    assert selection.verdicts[1].by == "use CTEs"
     assert picked(*some, limit=1).verdicts[2].reason == "over limit"
 
 
@@ -158,3 +163,24 @@ def test_rules_of_two_audiences_or_polarities_are_two() -> None:
     assert alike(made("do", None), made("do", None))
     assert not alike(made("do", None), made("avoid", None))
     assert not alike(made("do", "boss"), made("do", "sister"))
+
+
+def test_the_rule_behind_an_exception_is_left_out_where_the_exception_applies() -> None:
+    general = candidate("g", 0.9, confidence=1.0)
+    narrow = candidate("n", 0.5, links=(Link("exception", "g", 0.9),))
+    assert chosen(general, narrow) == "n"
+    assert picked(general, narrow).verdicts[0] == Verdict("overruled", "n")
+    distant = candidate("n", 0.2, links=(Link("exception", "g", 0.9),))
+    assert chosen(general, distant) == "g"
+    waiting = candidate("n", 0.5, links=(Link("supersede", "g", 0.9),))
+    assert chosen(general, waiting) == "gn"
+
+
+def test_a_rule_for_somebody_else_stays_out() -> None:
+    scope = Scope("conditional", audience="boss")
+    rule = Preference("writing mails to my boss", "be formal", scope=scope)
+    card = Card("b", "ann", rule, "active", "said", "", AT, AT)
+    formal = Candidate(card, np.zeros(1, dtype=np.float32), 0.9, 0.9)
+    assert reasons(formal, query="a mail to my manager") == ["relevant"]
+    assert reasons(formal, query="a mail, please") == ["relevant"]
+    assert reasons(formal, query="a mail to my sister") == ["other audience"]

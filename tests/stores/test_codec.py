@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from prefmem import Card, Evidence, InputError, Preference, Scope, UserState
 from prefmem.errors import StoreUnavailableError
+from prefmem.interaction import Entry, Observation, Offer
 from prefmem.stores import codec
 from prefmem.types import Change, Event
 
@@ -26,15 +27,30 @@ RULE = Preference(
 )
 CARD = Card("c", "ann", RULE, "superseded", "imported", "s", AT, AT, AT, "d")
 STATE = UserState(
-    "ann", "b", np.array([0.1, -2], np.float32), np.array([1e-8, 3], np.float32), "s", 7
-)
+    "ann", "ledger/1", "b", np.array([1, 4]), np.array([0.1, -2], np.float32),
+    np.array([2, 0.5], np.float32), np.array([0.25, 0], np.float32), 3, 0.5,
+    long=np.array([1e-8, 3], np.float32), short=np.array([0, 1], np.float32), session_id="s",
+    sessions=2, steps=7,
+)  # fmt: skip
+OFFER = Offer(
+    "r", "s", "q", np.array([1, 4]), np.array([0.5, 0.25], np.float32),
+    np.array([0.1, -0.1], np.float32), np.array([1, 0], np.float32), np.array([True, False]),
+    ("relevant", "irrelevant"), "ledger/1", AT,
+)  # fmt: skip
+SAID = Observation(
+    "r", "s", "dissatisfied", -0.5, 0.75, True, np.array([4]), np.array([1.5], np.float32),
+    np.array([-0.1], np.float32), np.array([1]), np.array([0.5], np.float32), 0.25,
+    np.array([0, 4]),
+)  # fmt: skip
+LOG = (Entry("offer:r", OFFER, AT, 1), Entry("heard:k", SAID, AT, 2))
 
 
 def export() -> dict[str, Any]:
     events = [Event("k", "learn", (Change("add", CARD),), AT, 1)]
-    return codec.Export.of("ann", cards=[CARD], events=events, state=STATE, at=AT).model_dump(
-        mode="json"
-    )
+    return codec.Export.of(
+        "ann", cards=[CARD], events=events, interactions=LOG, edits=(), state=STATE,
+        numbers={"c": 1, "d": 4}, at=AT,
+    ).model_dump(mode="json")  # fmt: skip
 
 
 def test_cards_and_changes_come_back() -> None:
@@ -80,25 +96,6 @@ def test_vectors_come_back_as_unit_rows() -> None:
         codec.read_vectors([blob, blob[:-1]], 3)
 
 
-def test_states_come_back_and_damage_is_seen() -> None:
-    blob = codec.write_state(STATE)
-    long, short = codec.read_state(blob)
-    assert long.tolist() == STATE.long.tolist()
-    assert short.tolist() == STATE.short.tolist()
-    for bad in (b"", blob[:10], blob[:-1], blob + b"x", b"X" + blob[1:], blob[:-1] + b"\x01"):
-        with pytest.raises(StoreUnavailableError, match="state is damaged"):
-            codec.read_state(bad)
-
-
-@given(st.integers(0, 31), st.integers(0, 7))
-def test_every_flipped_bit_of_a_state_is_seen(byte: int, bit: int) -> None:
-    blob = bytearray(codec.write_state(STATE))
-    assert len(blob) == 32
-    blob[byte] ^= 1 << bit
-    with pytest.raises(StoreUnavailableError):
-        codec.read_state(bytes(blob))
-
-
 def test_times_are_written_in_utc() -> None:
     there = timezone(timedelta(hours=2))
     assert codec.stamp(datetime(2026, 1, 1, 1, tzinfo=there)) == "2025-12-31T23:00:00+00:00"
@@ -110,10 +107,19 @@ def test_an_export_is_json_and_comes_back() -> None:
     assert [r.card("ann") for r in held.cards] == [CARD]
     (event,) = held.log("ann")
     assert event == Event("k", "learn", (Change("add", CARD),), AT, 1)
-    assert held.state is not None
-    state = held.state.state("ann")
-    assert state.long.tolist() == STATE.long.tolist()
-    assert (state.basis, state.session_id, state.steps) == ("b", "s", 7)
+    assert data["state"]["cards"] == [
+        {"card_id": "c", "evidence": pytest.approx(0.1), "amount": 2},
+        {"card_id": "d", "evidence": -2, "amount": 0.5},
+    ]
+    offered, said = held.interactions_of({"d": 9})  # in a store where c is not, and d is the ninth
+    assert isinstance(offered.payload, Offer)
+    assert isinstance(said.payload, Observation)
+    assert (offered.payload.numbers.tolist(), offered.payload.reasons) == ([9], ("irrelevant",))
+    assert offered.payload.relevance.tolist() == [0.25]
+    assert (said.key, said.payload.numbers.tolist(), said.payload.taught.tolist()) == (
+        "heard:k", [9], [],
+    )  # fmt: skip
+    assert said.payload.paused.tolist() == [0, 9]
 
 
 def test_cards_without_an_event_get_one() -> None:
@@ -163,12 +169,16 @@ def broken(path: str, value: object) -> dict[str, Any]:
         ("events.0.changes.0.card.source", "rumour"),
         ("events.0.at", "9999-12-31T23:59:59Z"),
         ("state.long", [1, float("inf")]),
+        ("interactions.0.relevance", ["x"]),
+        ("interactions.1.reward", 2),
         ("state.steps", -1),
         ("state.steps", 2**63),
     ],
 )
 def test_a_broken_export_is_refused_by_field(path: str, value: object) -> None:
-    with pytest.raises(InputError, match=f"not a prefmem export: {path}"):
+    where = path.replace("interactions.0", "interactions.0.offer")
+    where = where.replace("interactions.1", "interactions.1.observation")
+    with pytest.raises(InputError, match=f"not a prefmem export: {where}"):
         codec.Export.read(broken(path, value))
 
 

@@ -46,6 +46,16 @@ def test_equal_cosines_come_by_position() -> None:
     assert positions.tolist() == [0, 1, 2, 3, 4]
 
 
+def test_only_the_living_are_found() -> None:
+    cards, query = shelf(500, width=16), unit(16, 1)
+    living = np.arange(500) % 7 == 3
+    positions, _ = UserIndex.build(cards).search(query, 10, living=living)
+    plain = np.where(living, cards.matrix @ query, -2)
+    assert positions.tolist() == np.argsort(-plain)[:10].tolist()
+    none = UserIndex.build(cards).search(query, 10, living=np.zeros(500, dtype=np.bool_))
+    assert none[0].tolist() == []
+
+
 def test_no_cards_give_nothing() -> None:
     positions, cosines = UserIndex.build(shelf(0)).search(unit(8, 1), 3)
     assert positions.tolist() == cosines.tolist() == []

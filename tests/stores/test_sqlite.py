@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -80,8 +81,8 @@ def test_a_file_keeps_what_was_written(path: Path) -> None:
     second.bind("test", 4)
     assert second.cards(ANN) == (card("a", "be brief"),)
     assert second.check() == {
-        "schema": 2, "integrity": "ok", "basis": "test", "width": "4", "revision": 1,
-        "users": 1, "cards": 1, "events": 1,
+        "schema": 5, "integrity": "ok", "basis": "test", "width": "4", "revision": 1,
+        "users": 1, "cards": 1, "events": 1, "interactions": 0, "edits": 0,
     }  # fmt: skip
     second.close()
 
@@ -95,7 +96,8 @@ def test_another_vector_space_is_refused(store: SQLiteStore, basis: str, width: 
 
 
 def test_a_file_of_the_first_schema_keeps_its_cards(path: Path) -> None:
-    brief, units = card("a", "be brief"), card("b", "use SI units", "quarantined")
+    brief = replace(card("b", "be brief"), valid_to=AT)
+    units = card("a", "use SI units", "quarantined")
     db = sqlite3.connect(path)
     db.executescript(MIGRATIONS[0])
     db.execute(f"pragma application_id = {APPLICATION_ID}")
@@ -118,10 +120,11 @@ def test_a_file_of_the_first_schema_keeps_its_cards(path: Path) -> None:
     for _ in range(2):  # the second time there is nothing to migrate
         store = SQLiteStore(path)
         store.bind("test", 4)
-        assert (store.check()["schema"], store.check()["integrity"]) == (2, "ok")
+        assert (store.check()["schema"], store.check()["integrity"]) == (5, "ok")
         assert store.cards(ANN) == (brief, units)
         assert [(e.key, len(e.changes)) for e in store.events(ANN)] == [("k", 2)]
-        assert (store.revision(ANN), store.shelf(ANN).ids) == (7, ("a",))
+        assert (store.revision(ANN), store.shelf(ANN).ids) == (7, ("b",))
+        assert store.shelf(ANN).ends == [AT.timestamp()]
         store.close()
 
     store = SQLiteStore(path)
@@ -266,7 +269,7 @@ def test_cards_come_oldest_first_and_by_status_and_id(store: SQLiteStore) -> Non
     assert store.cards(ANN, ids=[]) == ()
     many = ["b"] + [f"no{n}" for n in range(1200)] + ["b"]
     assert [c.id for c in store.cards(ANN, ids=many)] == ["b"]
-    assert store.shelf(ANN).ids == ("b", "z")
+    assert store.shelf(ANN).ids == ("z", "b")
 
 
 def test_two_live_cards_never_say_the_same(store: SQLiteStore) -> None:

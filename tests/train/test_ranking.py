@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from prefmem.train.embedder import DATA
-from prefmem.train.ranking import load_families, split
+from prefmem.train.ranking import load_families
+from prefmem.train.requests import RANKING
 
 TEXT = """\
 == hotels
@@ -31,9 +31,7 @@ def test_families_are_read_and_continued(tmp_path: Path) -> None:
     assert family.baits == ["A story set in a hotel"]
 
 
-def test_the_split_parts_our_families() -> None:
-    families = load_families(DATA)
-    fit, held_out = split(families)
-    assert len(fit) + len(held_out) == len(families) == 103
-    assert len(held_out) >= 20
-    assert not {f.name for f in fit} & {f.name for f in held_out}
+def test_our_families_are_there() -> None:
+    families = load_families(RANKING)
+    assert len(families) == 103
+    assert all(family.rules and family.queries for family in families)

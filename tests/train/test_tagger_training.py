@@ -1,4 +1,3 @@
-import json
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -6,11 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prefmem.models.embed import MiniLMEmbedder
-from prefmem.models.onnx import WEIGHTS
 from prefmem.models.tagger import Context, PreferenceTagger
+from prefmem.train.base import BaseEmbedder
 from prefmem.train.conditions import ConditionTargets
-from prefmem.train.embedder import build
 from prefmem.train.examples import IGNORE, Example
 from prefmem.train.tagger import TaggerNet, batch_loss, train
 from prefmem.train.windows import Span
@@ -44,7 +41,7 @@ def example(**labels: list[int]) -> Example:
 
 
 def test_the_loss_of_a_net_that_knows_nothing(undecided: TaggerNet) -> None:
-    packaged = ConditionTargets(("a", "b", "c"), MiniLMEmbedder())
+    packaged = ConditionTargets(("a", "b", "c"), BaseEmbedder())
     said = example(tags=[3, 4], gate=[1, 1], avoid=[1, 1], everywhere=[0, 0], refers=[0, 0])
     said.conditions[Span("av", 0, 1)] = ("a", [1, 2])
     silent = example(tags=[0, 0], gate=[0, 0])
@@ -75,11 +72,3 @@ def test_training_writes_weights_that_load_and_does_so_again_from_the_seed(tmp_p
     tagged = tagger.tag("Always use type hints.", Context("Write a script", "Here it is."))
     assert len(tagged.words) == 5
     assert all(span.stop > span.start for span in tagged.spans)
-
-
-@pytest.mark.slow
-def test_the_embedder_is_built_again_to_the_byte(tmp_path: Path) -> None:
-    manifest = build(tmp_path)
-    packaged = json.loads((WEIGHTS / "embedder.json").read_text(encoding="utf-8"))
-    assert manifest["relevance"] == packaged["relevance"]
-    assert json.loads((tmp_path / "embedder.json").read_text(encoding="utf-8")) == packaged
