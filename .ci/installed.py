@@ -37,6 +37,10 @@ if kind == "base":
         print(error)
     else:
         raise AssertionError("PreferenceMiddleware came without langchain")
+    command = [sys.executable, "-m", "prefmem", "evaluate", "user-model", "--users", "1"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert "pip install" in told, told  # not a traceback
+    assert "Traceback" not in told, told
     packages = {d.metadata["Name"].lower() for d in distributions()} - {"pip", "setuptools"}
     root = Path(prefmem.__file__).parent.parent
     size = sum(f.stat().st_size for f in root.rglob("*") if f.is_file()) / 2**20

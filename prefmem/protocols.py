@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from prefmem.interaction import (
@@ -17,6 +18,7 @@ from prefmem.interaction import (
     Slate,
     UserState,
 )
+from prefmem.job import Backlog, Job
 from prefmem.types import (
     Card,
     Erasure,
@@ -244,6 +246,10 @@ class Transaction(Protocol):
         """Read the active cards' vectors as they are now."""
         ...
 
+    def finish(self, job: Job) -> bool:
+        """Remove a job, together with what this transaction writes; False where it is gone."""
+        ...
+
     def forget(self, card_id: str) -> bool:
         """Remove a card from the cards, every event, link and log entry; False when there is none.
 
@@ -252,8 +258,87 @@ class Transaction(Protocol):
         ...
 
 
+class Jobs(Protocol):
+    """The jobs that wait in a store. Times are given by the caller, UTC.
+
+    A job belongs to its user: an erasure of the user removes it. Of one user one job runs at a
+    time, in the order of putting in. A clock that was set back leaves no job waiting for longer
+    than it was put off: a time farther ahead than `longest` counts as past.
+    """
+
+    def put(self, job: Job, *, most: int, most_of_user: int) -> int:
+        """Put a job in; the user's rows come to be where there are none.
+
+        It takes the place of a waiting job of the same user and session, never begun, whose keys
+        are all among its own; the time of that one's putting in and its place in the order stay.
+        A job with the keys and session of one that is there, waiting, running or dead, is not put
+        in again.
+
+        Args:
+            job: The job; its id is made here.
+            most: Rows that the store holds at most.
+            most_of_user: Rows of one user at most.
+
+        Returns:
+            How many others were dropped to make room, the oldest that nobody has begun first:
+            dead ones before waiting ones, the user's own where the user has too many.
+        """
+        ...
+
+    def lease(
+        self, owner: str, *, now: datetime, until: datetime, most: int, hurry: bool = False
+    ) -> tuple[Job, ...]:
+        """Take due jobs: the first of each user that has none running, the oldest due first.
+
+        A lease that has run out counts as none. `tries` counts up. With `hurry` a job that was
+        never begun is due at once.
+        """
+        ...
+
+    def extend(self, owner: str, *, until: datetime) -> None:
+        """Hold the owner's leases for longer."""
+        ...
+
+    def release(self, owner: str) -> None:
+        """Give back the owner's leases, as if the jobs had not been begun."""
+        ...
+
+    def retry(self, job: Job, owner: str, *, due: datetime, error: str) -> None:
+        """Put a leased job back for later; nothing where the owner lost the lease."""
+        ...
+
+    def bury(self, job: Job, owner: str, *, at: datetime, error: str) -> None:
+        """Try a leased job no more, but keep it; nothing where the owner lost the lease."""
+        ...
+
+    def finish(self, job: Job) -> bool:
+        """Remove a job; False where it is gone. `Transaction.finish` does it with the learning."""
+        ...
+
+    def revive(self, user: UserKey) -> int:
+        """Try the dead jobs of a user again, as if new; gives how many."""
+        ...
+
+    def purge(self, before: datetime) -> int:
+        """Remove the jobs that died before a time; gives how many."""
+        ...
+
+    def of(self, user: UserKey) -> tuple[Job, ...]:
+        """Read a user's jobs in order, the dead ones among them."""
+        ...
+
+    def backlog(self, now: datetime) -> Backlog:
+        """Count what waits, of all users."""
+        ...
+
+
 class Store(Protocol):
-    """Keeps cards, events and states. Every method takes the user first."""
+    """Keeps cards, events, states and jobs. Every method takes the user first."""
+
+    @property
+    def jobs(self) -> Jobs:
+        """The jobs that wait."""
+        ...
 
     def bind(self, basis: str, width: int) -> None:
         """Tie the store to one vector space, or check that it is tied to this one.

