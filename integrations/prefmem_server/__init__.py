@@ -1,0 +1,1 @@
+"""prefmem over HTTP: a REST service, and a proxy that gives any OpenAI client a memory."""
