@@ -79,6 +79,23 @@ class Config(BaseModel):
         description="Whether recalls are logged, as figures and card numbers: what follow-ups and "
         "feedback are learned from.",
     )
+    learn_delay: float = Field(
+        default=1.0,
+        ge=0,
+        le=60,
+        description="Seconds that learning in the background waits for more turns; each turn that "
+        "comes puts it off again, ten times at most.",
+    )
+    learn_threads: int = Field(
+        default=2, ge=1, le=16, description="Users that a process learns from at once, at most."
+    )
+    learn_tries: int = Field(
+        default=5, ge=1, le=100, description="Times that a job is tried before it counts as dead."
+    )
+    max_jobs: int = Field(default=10_000, ge=1, description="Jobs that wait in a store, at most.")
+    max_jobs_per_user: int = Field(
+        default=100, ge=1, description="Jobs of one user that wait, at most; the oldest make room."
+    )
     cache_bytes: int = Field(
         default=256 * 2**20,
         ge=0,

@@ -1,9 +1,16 @@
 """What waits to be learned: a window of dialogue as a row of the store, and how much there is."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prefmem.types import Turn, UserKey
+
+LONGEST = timedelta(minutes=10)  # that a job is put off or leased; a time farther off is a clock's
+PATIENCE = 10  # times its delay that a job which others take the place of is put off
+
+
+class GoneError(Exception):
+    """A job is there no more: it was learned elsewhere, or erased with its user."""
 
 
 @dataclass(frozen=True, slots=True)

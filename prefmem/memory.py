@@ -9,10 +9,13 @@ Over half of the lines are what the public verbs promise; the work is done in th
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -31,11 +34,13 @@ from prefmem.errors import (
     ConfigError,
     InputError,
     NotFoundError,
+    StoreError,
 )
 from prefmem.extract.ground import grounded
 from prefmem.feedback.kept import Inducer, edit_key, newly_borne_out
 from prefmem.ids import rule_hash, user_turn_keys
 from prefmem.interaction import Entry, KeptEdit, Observation, Offer, UserState
+from prefmem.job import Backlog, GoneError, Job
 from prefmem.messages import Message, clean, to_turns
 from prefmem.models.compressor import Compressor
 from prefmem.models.runnable import ChatModel
@@ -50,6 +55,8 @@ from prefmem.protocols import (
     UserModel,
     Writer,
 )
+from prefmem.queue.outbox import Outbox
+from prefmem.queue.worker import Worker
 from prefmem.render import render_block
 from prefmem.retrieve.audience import addressed
 from prefmem.retrieve.dense import views
@@ -152,6 +159,12 @@ class PreferenceMemory(Steps):
         model, ear = defaults.user_model(user_model), defaults.judge(judge)
         self._store: Store = store or defaults.store(path or "")
         self._usage = Usage(self._store, model, ear, self.embedder, logs=self.config.log_offers)
+        self._outbox = Outbox(self._store, self.config, clock=clock)
+        self._worker = Worker(
+            self._store.jobs, self._learn_job, threads=self.config.learn_threads,
+            tries=self.config.learn_tries,
+        )  # fmt: skip
+        self._owner: Self | None = None  # whose store, models and worker these are
         try:
             self._store.bind(self.embedder.basis, self.embedder.width)
         except BaseException:
@@ -184,11 +197,18 @@ class PreferenceMemory(Steps):
         user = self._user(user_id)
         _check_session(session_id)
         turns = to_turns(messages, max_chars=self.config.max_turn_chars)
+        return self._learn(user, turns, session_id)
+
+    def _learn(
+        self, user: UserKey, turns: Sequence[Turn], session_id: str, job: Job | None = None
+    ) -> LearnReport:
+        """Learn from turns; with a job, together with its removal, or not at all if it is gone."""
         keys = user_turn_keys(turns, session_id)
-        known = self._store.known(user, list(keys.values()))
-        fresh = {turn_id: key for turn_id, key in keys.items() if key not in known}
+        fresh = self._outbox.fresh(user, turns, session_id)
         spoken = [turn for turn in turns if turn.id in fresh]
         if not fresh:
+            if job is not None:
+                self._store.jobs.finish(job)
             return LearnReport(skipped=sum(turn.role == "user" for turn in turns))
 
         orders = {turn.id: found for turn in spoken if (found := parse(turn.text))}
@@ -199,7 +219,7 @@ class PreferenceMemory(Steps):
             for turn in turns
         )
         preferences = grounded(
-            self.extractor.extract(Window(user_id, session_id, heeded), list(fresh)),
+            self.extractor.extract(Window(user.user_id, session_id, heeded), list(fresh)),
             {turn.id: turn for turn in spoken},
             min_confidence=self.config.min_confidence,
             max_chars=self.config.max_slot_chars,
@@ -209,6 +229,8 @@ class PreferenceMemory(Steps):
         heard = self._heard(user, turns, fresh, session_id, index)
 
         def write(recorder: Recorder, drafts: Sequence[Draft]) -> tuple[tuple[Event, ...], int]:
+            if job is not None and not recorder.transaction.finish(job):
+                raise GoneError("the job was learned, or erased with its user, in the meantime")
             events: dict[str, Event] = {}
             for turn_id, key in fresh.items():
                 if not recorder.transaction.knows(key):  # else another process was quicker
@@ -227,6 +249,81 @@ class PreferenceMemory(Steps):
         return reported(
             events, turns=taught, skipped=sum(turn.role == "user" for turn in turns) - taught
         )
+
+    def learn_later(
+        self, messages: Iterable[Message], *, user_id: str, session_id: str = ""
+    ) -> bool:
+        """Put what is new in a dialogue in the store, to be learned off the reply path.
+
+        It is on disk when the call returns; a worker of this process, or `prefmem worker`, learns
+        it in the order of putting in, tries again what fails, and learns a turn once. What the
+        newest turn tells the memory itself ("remember that ...", "forget that") is done at once.
+        Where more than `Config.max_jobs_per_user` windows of a user wait, the oldest make room;
+        `degraded["jobs"]` counts them.
+
+        Args:
+            messages: The dialogue as for `learn`; best the whole of it, or from the last turn that
+                was handed over.
+            user_id: The user, as authenticated by the host.
+            session_id: The conversation.
+
+        Returns:
+            Whether anything was new.
+
+        Raises:
+            InputError: A message or an id cannot be used; nothing was stored.
+        """
+        user = self._user(user_id)
+        _check_session(session_id)
+        turns = to_turns(messages, max_chars=self.config.max_turn_chars)
+        fresh = self._outbox.fresh(user, turns, session_id)
+        if not fresh:
+            return False
+        last = next(n for n in reversed(range(len(turns))) if turns[n].id in fresh)
+        if commands := parse(turns[last].text):
+            heard = turns[: last + 1]
+            self._obey(user, heard, fresh[turns[last].id], commands, session_id)
+        self._outbox.put(user, turns, fresh, session_id)
+        self.wake()
+        return True
+
+    def wake(self) -> None:
+        """Let the worker of this process learn what waits in the store, its own jobs or others'.
+
+        `learn_later` does it; call it at the start of a service to learn what was left by the last.
+        """
+        self._worker.wake()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Learn what waits in the store now; for tests, scripts and serverless.
+
+        Args:
+            timeout: Seconds; without end if None. A job that failed and is put off is not waited
+                for.
+
+        Returns:
+            Whether nothing waits any more.
+        """
+        return self._worker.drain(timeout)
+
+    def backlog(self) -> Backlog:
+        """Count what waits in the store to be learned, of all users."""
+        return self._store.jobs.backlog(datetime.now(UTC))
+
+    def revive(self, *, user_id: str) -> int:
+        """Try the dead jobs of a user again, those that failed too often; gives how many."""
+        revived = self._store.jobs.revive(self._user(user_id))
+        self.wake()
+        return revived
+
+    def in_tenant(self, tenant: str) -> Self:
+        """Give this memory for another tenant: one store, the same models, worker and caches.
+
+        Closing it closes nothing.
+        """
+        memory = copy(self)
+        memory._tenant, memory._owner = tenant, self._owner or self
+        return memory
 
     def learn_from_edit(
         self,
@@ -430,9 +527,13 @@ class PreferenceMemory(Steps):
         """How often a part failed and the memory went on without it.
 
         By the error's name for reranking, where relevance was by the cosine; `offer` for recalls
-        that could not be logged, `judge` for follow-ups that could not be judged.
+        that could not be logged, `judge` for follow-ups that could not be judged; in the background
+        by the name of what made learning fail, `dead` for jobs that were given up, `jobs` for those
+        that made room for others.
         """
-        failed = self._usage.dropped.copy()
+        failed = self._usage.dropped + self._worker.failures
+        if self._outbox.dropped:
+            failed["jobs"] = self._outbox.dropped
         if self._reranking is not None:
             failed.update(self._reranking.failures)
         return failed
@@ -676,7 +777,7 @@ class PreferenceMemory(Steps):
         held = Export.of(
             user_id, cards=fold(events).values(), events=events,
             interactions=self._store.interactions(user), edits=self._store.edits(user),
-            state=self._store.state(user),
+            state=self._store.state(user), jobs=self._store.jobs.of(user),
             numbers=self._store.numbers(user), at=self._clock(),
         )  # fmt: skip
         return held.model_dump(mode="json")
@@ -705,28 +806,53 @@ class PreferenceMemory(Steps):
         with self._store.write(user) as transaction:
             recorder = self._recorder(transaction, user, "imported", "", self._clock())
             done = restore(log, vectors, recorder=recorder, ids=self._ids)
-            if done is None:
-                return LearnReport()
-            for edit in held.edits:
+            for edit in held.edits if done else ():
                 transaction.keep_edit(edit.edit(), most=_EDITS)
-            if held.interactions and not transaction.interactions():
+            if done and held.interactions and not transaction.interactions():
                 for entry in held.interactions_of(transaction.numbers()):
                     transaction.note(entry)
                 index = UserIndex.build(transaction.shelf())
                 offered = transaction.interactions()
                 transaction.save_state(self._usage.replayed(user, offered, index))
-        added, merged = done
+        for job in held.jobs:
+            self.learn_later(job.spoken(), user_id=user_id, session_id=job.session_id)
+        added, merged = done or ((), ())
         return LearnReport(added=added, updated=tuple(change.card for change in merged))
 
     # Life cycle
 
-    def close(self) -> None:
-        """Release the store; closing twice is fine."""
+    def close(self, timeout: float = 10.0) -> None:
+        """Stop learning and release the store; closing twice is fine.
+
+        Args:
+            timeout: Seconds that what waits may still take, where this process learns in the
+                background. What is left stays in the store, for the next that opens it.
+        """
+        if self._owner is not None:
+            return
+        if self._worker.awake:
+            until = monotonic() + timeout
+            with suppress(StoreError):  # closed already, or down: the jobs stay
+                self._worker.drain(timeout)
+            self._worker.stop(max(0.0, until - monotonic()))
         self._store.close()
 
     def __enter__(self) -> Self:
         """Use the memory as a context."""
         return self
+
+    async def __aenter__(self) -> Self:
+        """Use the memory as a context of asynchronous code."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it on a worker thread."""
+        await self.aclose()
 
     def __exit__(
         self,
@@ -738,6 +864,11 @@ class PreferenceMemory(Steps):
         self.close()
 
     # Steps of the verbs that need other verbs
+
+    def _learn_job(self, job: Job) -> None:
+        """Learn a window that waited, and remove it; nothing if it is gone."""
+        with suppress(GoneError):
+            self.in_tenant(job.user.tenant)._learn(job.user, job.turns, job.session_id, job)
 
     def _obey(
         self,
@@ -779,6 +910,10 @@ class PreferenceMemory(Steps):
         return Obeyed(tuple(commands), " ".join(replies), tuple(cards.values()), rest)
 
     alearn = twin(learn)
+    alearn_later = twin(learn_later)
+    aflush = twin(flush)
+    abacklog = twin(backlog)
+    arevive = twin(revive)
     acommand = twin(command)
     alearn_from_edit = twin(learn_from_edit)
     afeedback = twin(feedback)

@@ -263,14 +263,15 @@ class Jobs(Protocol):
 
     A job belongs to its user: an erasure of the user removes it. Of one user one job runs at a
     time, in the order of putting in. A clock that was set back leaves no job waiting for longer
-    than it was put off: a time farther ahead than `longest` counts as past.
+    than it was put off: a time farther ahead than `LONGEST` counts as past.
     """
 
     def put(self, job: Job, *, most: int, most_of_user: int) -> int:
         """Put a job in; the user's rows come to be where there are none.
 
         It takes the place of a waiting job of the same user and session, never begun, whose keys
-        are all among its own; the time of that one's putting in and its place in the order stay.
+        are all among its own; the time of that one's putting in and its place in the order stay,
+        and it is put off `PATIENCE` times as long as at first at most.
         A job with the keys and session of one that is there, waiting, running or dead, is not put
         in again.
 
@@ -280,8 +281,9 @@ class Jobs(Protocol):
             most_of_user: Rows of one user at most.
 
         Returns:
-            How many others were dropped to make room, the oldest that nobody has begun first:
-            dead ones before waiting ones, the user's own where the user has too many.
+            How many others were dropped to make room: dead ones first, then waiting ones that
+            nobody has begun, then those that are put off, each by age; never one that runs. The
+            user's own where the user has too many.
         """
         ...
 

@@ -19,6 +19,7 @@ from pydantic import (
 
 from prefmem.errors import InputError, StoreUnavailableError
 from prefmem.interaction import Entry, KeptEdit, Label, Numbers, Observation, Offer, UserState
+from prefmem.job import Job
 from prefmem.types import (
     Card,
     Change,
@@ -31,10 +32,12 @@ from prefmem.types import (
     Preference,
     Reason,
     Relation,
+    Role,
     Scope,
     ScopeKind,
     Source,
     Status,
+    Turn,
     Vector,
 )
 
@@ -331,6 +334,53 @@ class EditRecord(_Strict):
         return KeptEdit(self.key, self.context, self.draft, self.final, self.at)
 
 
+class TurnRecord(_Strict):
+    """A turn as written in the queue and in exports."""
+
+    id: str
+    role: Role
+    text: str
+    at: Moment | None = None
+
+    @classmethod
+    def of(cls, turn: Turn) -> "TurnRecord":
+        """Write a turn down."""
+        return cls(id=turn.id, role=turn.role, text=turn.text, at=turn.at)
+
+    def turn(self) -> Turn:
+        """Read the turn."""
+        return Turn(self.id, self.role, self.text, self.at)
+
+
+_TURNS = TypeAdapter(tuple[TurnRecord, ...])
+
+
+class JobRecord(_Strict):
+    """A window that waits to be learned from, as written in exports."""
+
+    session_id: str
+    turns: tuple[TurnRecord, ...]
+    keys: tuple[Annotated[str, Field(min_length=1, max_length=128)], ...]
+    queued_at: Moment
+    due: Moment
+    tries: int = Field(ge=0)
+    error: str = Field(max_length=128)
+    dead: bool
+
+    @classmethod
+    def of(cls, job: Job) -> "JobRecord":
+        """Write a job down."""
+        return cls(
+            session_id=job.session_id, turns=tuple(TurnRecord.of(turn) for turn in job.turns),
+            keys=job.keys, queued_at=job.queued_at, due=job.due, tries=job.tries, error=job.error,
+            dead=job.dead,
+        )  # fmt: skip
+
+    def spoken(self) -> tuple[Turn, ...]:
+        """Read the window."""
+        return tuple(record.turn() for record in self.turns)
+
+
 class EvidenceRow(_Strict):
     """What a user model learned about a card."""
 
@@ -387,12 +437,13 @@ class Export(_Strict):
     ] = ()
     edits: tuple[EditRecord, ...] = ()
     state: StateRecord | None = None
+    jobs: tuple[JobRecord, ...] = ()
 
     @classmethod
     def of(
         cls, user_id: str, *, cards: Iterable[Card], events: Iterable[Event],
         interactions: Iterable[Entry], edits: Iterable[KeptEdit], state: UserState | None,
-        numbers: Mapping[str, int], at: datetime,
+        jobs: Iterable[Job], numbers: Mapping[str, int], at: datetime,
     ) -> "Export":  # fmt: skip
         """Write down everything held about a user."""
         names = {number: card_id for card_id, number in numbers.items()}
@@ -409,6 +460,7 @@ class Export(_Strict):
             ),
             edits=tuple(EditRecord.of(edit) for edit in edits),
             state=StateRecord.of(state, names) if state else None,
+            jobs=tuple(JobRecord.of(job) for job in jobs),
         )
 
     @classmethod
@@ -453,6 +505,25 @@ def _counted(cards: Iterable[str], numbers: Mapping[str, int]) -> Numbers:
 
 def _figures(column: Sequence[float], kept: Sequence[int]) -> Vector:
     return np.array([column[i] for i in kept], dtype=np.float32)
+
+
+def write_turns(turns: Iterable[Turn]) -> str:
+    """Give turns as JSON."""
+    return _TURNS.dump_json(tuple(TurnRecord.of(turn) for turn in turns)).decode()
+
+
+def read_turns(text: str) -> tuple[Turn, ...]:
+    """Read turns from JSON that we wrote.
+
+    Raises:
+        StoreUnavailableError: The text is damaged.
+    """
+    try:
+        return tuple(record.turn() for record in _TURNS.validate_json(text))
+    except ValueError:  # its message would hold what was said
+        raise StoreUnavailableError(
+            "a stored job is damaged; restore a backup of the store"
+        ) from None
 
 
 def write_card(card: Card) -> str:

@@ -122,4 +122,25 @@ MIGRATIONS: tuple[str, ...] = (
 
     create index interactions_asked on interactions (uid, asked, seq) where kind = 'offer';
     """,
+    # jobs: windows that wait to be learned from
+    """
+    create table jobs (
+        id integer primary key autoincrement, -- order of putting in, never given twice
+        uid integer not null references users (uid) on delete cascade,
+        session_id text not null,
+        keys text not null,                   -- JSON: names of the new user turns
+        body text not null,                   -- JSON: the window
+        queued_at real not null,              -- times in seconds since 1970, UTC
+        due real not null,
+        owner text not null default '',       -- the worker that has leased it
+        leased_until real not null default 0,
+        tries integer not null default 0,
+        error text not null default '',       -- kind of the last failure
+        died_at real                          -- null while it is tried
+    );
+
+    create index jobs_by_user on jobs (uid, id);
+
+    create index jobs_by_due on jobs (due) where died_at is null;
+    """,
 )

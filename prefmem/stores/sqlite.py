@@ -1,18 +1,14 @@
 """The embedded store: one SQLite file that is the truth about every user.
 
-Acknowledged means on disk: write-ahead log, `synchronous=FULL`. Deleted bytes are overwritten
-(`secure_delete`), and an erasure rewrites the file, as SQLite leaves copies behind where it moved
-rows between pages. A write takes the lock at its start (`BEGIN IMMEDIATE`), so two processes on one
-file wait for each other instead of failing halfway.
+Acknowledged means on disk (see `sqlitefile`). Deleted bytes are overwritten, and an erasure
+rewrites the file, as SQLite leaves copies behind where it moved rows between pages.
 """
 
 import sqlite3
-import threading
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from time import monotonic, sleep
 
 import numpy as np
 
@@ -21,12 +17,13 @@ from prefmem.errors import (
     InputError,
     StoreError,
     StoreUnavailableError,
-    StoreVersionError,
 )
 from prefmem.ids import rule_hash
 from prefmem.interaction import Entry, KeptEdit, Offer, UserState
+from prefmem.job import Job
 from prefmem.stores import codec, journal
-from prefmem.stores.migrations import MIGRATIONS
+from prefmem.stores.jobs import SQLiteJobs, remove_job
+from prefmem.stores.sqlitefile import SQLiteFile
 from prefmem.types import (
     Card,
     Erasure,
@@ -39,10 +36,6 @@ from prefmem.types import (
     Vector,
 )
 
-APPLICATION_ID = 0x7072656D  # "prem"
-_WAIT_MS = 15_000
-_PAUSE = 0.01  # seconds
-_PATIENCE = 0.05  # seconds that a note waits for another writer
 _OFFER = "offer:"  # before the id of a recall: key of its offer
 _IN_A_QUERY = 500
 _COMPACTED_BYTES = 32 * 2**20  # a file of this size is rewritten in about a third of a second
@@ -66,32 +59,26 @@ class SQLiteStore:
 
     def __init__(self, path: str | Path) -> None:
         """Open the file and bring its schema up to date."""
-        self.path = str(path)
-        self._lock = threading.RLock()
-        self._side_lock = threading.Lock()
-        self._side: sqlite3.Connection | None = None  # for `note`, opened with the first
+        self._file = SQLiteFile(path)
         self._width = 0
-        with self._explained("open"):
-            self._db = sqlite3.connect(
-                self.path, timeout=_WAIT_MS / 1000, isolation_level=None, check_same_thread=False
-            )
-            try:
-                self._prepare_patiently()
-            except BaseException:
-                self._db.close()
-                raise
+        self.jobs = SQLiteJobs(self._file)
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self._file.path
 
     def bind(self, basis: str, width: int) -> None:
         """Tie the store to one vector space, or check that it is tied to this one."""
-        with self._lock, self._explained("read"):
-            bound = self._meta()
+        with self._file.lock, self._file.explained("read"):
+            bound = self._file.meta()
             if "basis" not in bound:
-                with self._begin():
-                    self._db.executemany(
+                with self._file.begin():
+                    self._file.db.executemany(
                         "insert or ignore into meta values (?, ?)",
                         [("basis", basis), ("width", str(width))],
                     )
-                bound = self._meta()
+                bound = self._file.meta()
         if (bound["basis"], bound["width"]) != (basis, str(width)):
             raise BasisMismatchError(
                 f"{self.path} holds vectors of {bound['basis']!r} (width {bound['width']}), this "
@@ -102,21 +89,21 @@ class SQLiteStore:
 
     def revision(self, user: UserKey) -> int:
         """Number that changes whenever the user's cards do; 0 for an unknown user."""
-        with self._lock, self._explained("read"):
-            row = self._db.execute(
+        with self._file.lock, self._file.explained("read"):
+            row = self._file.db.execute(
                 "select rev from users where tenant = ? and ext_id = ?", (user.tenant, user.user_id)
             ).fetchone()
         return int(row[0]) if row else 0
 
     def shelf(self, user: UserKey, *, status: Status = "active") -> Shelf:
         """Read the vectors of the cards that have a status, ordered by number."""
-        with self._lock, self._explained("read"):
-            row = self._db.execute(
+        with self._file.lock, self._file.explained("read"):
+            row = self._file.db.execute(
                 "select uid, rev from users where tenant = ? and ext_id = ?",
                 (user.tenant, user.user_id),
             ).fetchone()
             uid, revision = (int(row[0]), int(row[1])) if row else (-1, 0)
-            rows = self._db.execute(
+            rows = self._file.db.execute(
                 "select card_id, scope, vec, confidence, coalesce(ends, 9e999), number from cards "
                 "where uid = ? and status = ? order by number",
                 (uid, status),
@@ -133,9 +120,9 @@ class SQLiteStore:
 
     def numbers(self, user: UserKey) -> Mapping[str, int]:
         """Give the number of every card, by card id."""
-        with self._lock, self._explained("read"):
+        with self._file.lock, self._file.explained("read"):
             return dict(
-                self._db.execute(
+                self._file.db.execute(
                     "select card_id, number from cards where uid = ? order by number",
                     (self._uid(user),),
                 ).fetchall()
@@ -151,10 +138,10 @@ class SQLiteStore:
     ) -> tuple[Card, ...]:
         """Read cards in the order of saying; only those in `ids`, only those of `status`."""
         rows: list[tuple[int, int, str, str]] = []
-        with self._lock, self._explained("read"):
+        with self._file.lock, self._file.explained("read"):
             uid = self._uid(user)
             if ids is None:
-                rows = self._db.execute(
+                rows = self._file.db.execute(
                     "select created_seq, place, card_id, body from cards where uid = ? "
                     "and (?2 is null or status = ?2)",
                     (uid, status),
@@ -164,7 +151,7 @@ class SQLiteStore:
                 for start in range(0, len(wanted), _IN_A_QUERY):
                     some = wanted[start : start + _IN_A_QUERY]
                     marks = ",".join("?" * len(some))
-                    rows += self._db.execute(
+                    rows += self._file.db.execute(
                         "select created_seq, place, card_id, body from cards where uid = ? "  # noqa: S608  # only question marks are put in
                         f"and (? is null or status = ?) and card_id in ({marks})",
                         (uid, status, status, *some),
@@ -173,7 +160,7 @@ class SQLiteStore:
 
     def known(self, user: UserKey, keys: Sequence[str]) -> frozenset[str]:
         """Say which of these idempotency keys were recorded before."""
-        with self._lock, self._explained("read"):
+        with self._file.lock, self._file.explained("read"):
             uid = self._uid(user)
             return frozenset(key for key in keys if self._knows(uid, key))
 
@@ -181,20 +168,20 @@ class SQLiteStore:
         """Look a key up; `words:` is `words:x`, told without the turn before."""
         words, colon, before = key.partition(":")
         if colon and not before:
-            found = self._db.execute(
+            found = self._file.db.execute(
                 "select 1 from events where uid = ? and key >= ? and key < ?",
                 (uid, f"{words}:", f"{words};"),
             )
         else:
-            found = self._db.execute(
+            found = self._file.db.execute(
                 "select 1 from events where uid = ? and key in (?, ?)", (uid, key, f"{words}:")
             )
         return found.fetchone() is not None
 
     def events(self, user: UserKey, *, card_id: str | None = None) -> tuple[Event, ...]:
         """Read the log in order; with `card_id` only the changes of that card."""
-        with self._lock, self._explained("read"):
-            rows: list[tuple[int, str, EventKind, str, str]] = self._db.execute(
+        with self._file.lock, self._file.explained("read"):
+            rows: list[tuple[int, str, EventKind, str, str]] = self._file.db.execute(
                 "select seq, key, kind, body, at from events where uid = ? order by seq",
                 (self._uid(user),),
             ).fetchall()
@@ -210,8 +197,8 @@ class SQLiteStore:
 
     def state(self, user: UserKey) -> UserState | None:
         """Read the user's state; None before the first."""
-        with self._lock, self._explained("read"):
-            row = self._db.execute(
+        with self._file.lock, self._file.explained("read"):
+            row = self._file.db.execute(
                 "select model, basis, session_id, steps, state from users "
                 "where tenant = ? and ext_id = ? and state is not null",
                 (user.tenant, user.user_id),
@@ -229,7 +216,7 @@ class SQLiteStore:
         It is on disk with the next checkpoint, not at once, and it is dropped where another
         connection is writing, the file cannot be written, or the user is unknown.
         """
-        with suppress(sqlite3.Error), self._aside() as db:
+        with suppress(sqlite3.Error), self._file.aside() as db:
             uid = self._uid(user, db)
             if uid < 0:
                 return False
@@ -247,14 +234,14 @@ class SQLiteStore:
         self, user: UserKey, *, asked: str | None = None, recall_id: str | None = None
     ) -> tuple[Entry, ...]:
         """Read the log of interaction in order; only the newest offer of a query or of a recall."""
-        with self._lock, self._explained("read"):
+        with self._file.lock, self._file.explained("read"):
             wanted, given = "", []
             if asked is not None:
                 wanted = "and kind = 'offer' and asked = ? order by seq desc limit 1"
                 given = [asked]
             elif recall_id is not None:
                 wanted, given = "and key = ?", [f"{_OFFER}{recall_id}"]
-            rows = self._db.execute(
+            rows = self._file.db.execute(
                 "select seq, key, kind, asked, body, at from interactions where uid = ? "  # noqa: S608  # fixed texts
                 f"{wanted or 'order by seq'}",
                 (self._uid(user), *given),
@@ -263,8 +250,8 @@ class SQLiteStore:
 
     def edits(self, user: UserKey) -> tuple[KeptEdit, ...]:
         """Read the edits that are kept, oldest first."""
-        with self._lock, self._explained("read"):
-            rows = self._db.execute(
+        with self._file.lock, self._file.explained("read"):
+            rows = self._file.db.execute(
                 "select key, context, draft, final, at from edits where uid = ? order by seq",
                 (self._uid(user),),
             ).fetchall()
@@ -275,9 +262,9 @@ class SQLiteStore:
 
     def noted(self, user: UserKey, key: str) -> bool:
         """Whether the log of interaction holds this key."""
-        with self._lock, self._explained("read"):
+        with self._file.lock, self._file.explained("read"):
             return (
-                self._db.execute(
+                self._file.db.execute(
                     "select 1 from interactions where uid = ? and key = ?", (self._uid(user), key)
                 ).fetchone()
                 is not None
@@ -286,35 +273,35 @@ class SQLiteStore:
     @contextmanager
     def write(self, user: UserKey) -> Generator["SQLiteTransaction", None, None]:
         """Open a transaction; an exception inside undoes all of it."""
-        with self._lock, self._explained("write"), self._begin():
-            self._db.execute(
+        with self._file.lock, self._file.explained("write"), self._file.begin():
+            self._file.db.execute(
                 "insert or ignore into users (tenant, ext_id) values (?, ?)",
                 (user.tenant, user.user_id),
             )
-            transaction = SQLiteTransaction(self, self._db, user, self._uid(user))
+            transaction = SQLiteTransaction(self, self._file.db, user, self._uid(user))
             yield transaction
         if transaction.forgot:
             self._scrub()
 
     def forget_user(self, user: UserKey) -> Erasure:
         """Remove everything held about a user, and the freed bytes with it."""
-        with self._lock, self._explained("write"):
-            with self._begin():
+        with self._file.lock, self._file.explained("write"):
+            with self._file.begin():
                 uid = self._uid(user)
                 cards, events, offers = (
-                    self._db.execute(f"delete from {table} where uid = ?", (uid,)).rowcount  # noqa: S608  # three fixed names
+                    self._file.db.execute(f"delete from {table} where uid = ?", (uid,)).rowcount  # noqa: S608  # three fixed names
                     for table in ("cards", "events", "interactions")
                 )
-                for table in ("retired", "edits"):
-                    self._db.execute(f"delete from {table} where uid = ?", (uid,))  # noqa: S608  # two fixed names
-                self._db.execute("delete from users where uid = ?", (uid,))
-                self._db.execute(_UNSCRUBBED)
+                for table in ("retired", "edits", "jobs"):
+                    self._file.db.execute(f"delete from {table} where uid = ?", (uid,))  # noqa: S608  # three fixed names
+                self._file.db.execute("delete from users where uid = ?", (uid,))
+                self._file.db.execute(_UNSCRUBBED)
             return Erasure(cards, events + offers, self._scrub())
 
     def checkpoint(self) -> bool:
         """Move the write-ahead log into the file and empty it; False while someone reads."""
-        with self._lock, self._explained("write"):
-            busy = self._db.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
+        with self._file.lock, self._file.explained("write"):
+            busy = self._file.db.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
         return not busy
 
     def compact(self) -> bool:
@@ -322,54 +309,54 @@ class SQLiteStore:
 
         Takes about 10 ms for each MB, and as much free disk space as the file has.
         """
-        with self._lock, self._explained("write"):
-            self._db.execute("vacuum")
+        with self._file.lock, self._file.explained("write"):
+            self._file.db.execute("vacuum")
             done = self.checkpoint()
             if done:
-                self._db.execute("delete from meta where key = 'unscrubbed'")
+                self._file.db.execute("delete from meta where key = 'unscrubbed'")
         return done
 
     def users(self, tenant: str = "") -> tuple[str, ...]:
         """List the tenant's user ids."""
-        with self._lock, self._explained("read"):
-            rows = self._db.execute(
+        with self._file.lock, self._file.explained("read"):
+            rows = self._file.db.execute(
                 "select ext_id from users where tenant = ? order by ext_id", (tenant,)
             ).fetchall()
         return tuple(row[0] for row in rows)
 
     def check(self) -> Mapping[str, str | int]:
         """Report the store's health: schema, basis, counts, and SQLite's own integrity check."""
-        with self._lock, self._explained("read"):
+        with self._file.lock, self._file.explained("read"):
             counts = {
-                table: int(self._db.execute(f"select count(*) from {table}").fetchone()[0])  # noqa: S608  # five fixed names
-                for table in ("users", "cards", "events", "interactions", "edits")
+                table: int(self._file.db.execute(f"select count(*) from {table}").fetchone()[0])  # noqa: S608  # six fixed names
+                for table in ("users", "cards", "events", "interactions", "edits", "jobs")
             }
             return {
-                "schema": int(self._db.execute("pragma user_version").fetchone()[0]),
-                "integrity": str(self._db.execute("pragma integrity_check").fetchone()[0]),
-                **self._meta(),
+                "schema": int(self._file.db.execute("pragma user_version").fetchone()[0]),
+                "integrity": str(self._file.db.execute("pragma integrity_check").fetchone()[0]),
+                **self._file.meta(),
                 **counts,
             }
 
     def close(self) -> None:
         """Empty the write-ahead log and close the file; closing twice is fine."""
-        with self._lock:
+        with self._file.lock:
             with suppress(
                 StoreError, sqlite3.Error
             ):  # closed, or read-only: what was acknowledged is on disk
                 self.checkpoint()
-                if "unscrubbed" in self._meta():
+                if "unscrubbed" in self._file.meta():
                     self._scrub()
-            self._db.close()
-        with self._side_lock:
-            if self._side is not None:
-                self._side.close()
+            self._file.close()
 
     def _scrub(self) -> bool:
         """Clear the bytes of an erasure, if that can be done in passing."""
-        with self._lock, suppress(StoreUnavailableError):  # locked or full: erased all the same
+        with (
+            self._file.lock,
+            suppress(StoreUnavailableError),
+        ):  # locked or full: erased all the same
             pages, size = (
-                int(self._db.execute(f"pragma {name}").fetchone()[0])
+                int(self._file.db.execute(f"pragma {name}").fetchone()[0])
                 for name in ("page_count", "page_size")
             )
             if pages * size <= _COMPACTED_BYTES:
@@ -379,120 +366,13 @@ class SQLiteStore:
 
     def _uid(self, user: UserKey, db: sqlite3.Connection | None = None) -> int:
         row = (
-            (db or self._db)
+            (db or self._file.db)
             .execute(
                 "select uid from users where tenant = ? and ext_id = ?", (user.tenant, user.user_id)
             )
             .fetchone()
         )
         return int(row[0]) if row else -1
-
-    @contextmanager
-    def _aside(self) -> Generator[sqlite3.Connection, None, None]:
-        """Lend a connection whose commits wait for no disk, and that waits for no one long.
-
-        A database in memory has but one connection.
-        """
-        if self.path == ":memory:":
-            with self._lock:
-                yield self._db
-            return
-        with self._side_lock:
-            if self._side is None:
-                self._side = sqlite3.connect(
-                    self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-                )
-                self._side.execute("pragma synchronous = normal")
-                self._side.execute("pragma secure_delete = on")
-            yield self._side
-
-    def _meta(self) -> dict[str, str]:
-        return dict(self._db.execute("select key, value from meta").fetchall())
-
-    @contextmanager
-    def _begin(self) -> Generator[None, None, None]:
-        if self._db.in_transaction:
-            raise StoreError("a transaction is open already; finish it before the next")
-        self._db.execute("begin immediate")
-        try:
-            yield
-            self._db.execute("commit")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("rollback")
-            raise
-
-    def _prepare_patiently(self) -> None:
-        """Prepare the file, again while another connection is making or closing it.
-
-        SQLite waits for most locks, but not for those around a change of the journal mode.
-        """
-        until = monotonic() + _WAIT_MS / 1000
-        while True:
-            try:
-                self._prepare()
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or monotonic() > until:
-                    raise
-                if self._db.in_transaction:
-                    self._db.execute("rollback")
-                sleep(_PAUSE)
-
-    def _prepare(self) -> None:
-        self._db.execute("begin")  # one picture: another process may be making the file just now
-        version = int(self._db.execute("pragma user_version").fetchone()[0])
-        ours = int(self._db.execute("pragma application_id").fetchone()[0])
-        tables = int(self._db.execute("select count(*) from sqlite_master").fetchone()[0])
-        self._db.execute("commit")
-        if ours != APPLICATION_ID and (tables or ours):
-            raise StoreVersionError(
-                f"{self.path} is a database of another program; pass another path"
-            )
-        if version > len(MIGRATIONS):
-            raise StoreVersionError(
-                f"{self.path} has schema {version}, this prefmem knows up to {len(MIGRATIONS)}: "
-                "a newer prefmem wrote it; upgrade this one"
-            )
-        if version < len(MIGRATIONS):
-            self._migrate()
-        self._db.execute(f"pragma busy_timeout = {_WAIT_MS}")
-        if self.path != ":memory:":
-            self._db.execute("pragma journal_mode = wal")
-        for setting in ("synchronous = full", "secure_delete = on", "foreign_keys = on"):
-            self._db.execute(f"pragma {setting}")
-
-    def _migrate(self) -> None:
-        """Run the missing steps, each in a transaction of its own that re-reads the version."""
-        self._db.execute(f"pragma application_id = {APPLICATION_ID}")
-        for number, step in enumerate(MIGRATIONS, start=1):
-            with self._begin():
-                if int(self._db.execute("pragma user_version").fetchone()[0]) >= number:
-                    continue
-                for statement in step.split(";\n"):
-                    if statement.strip():
-                        self._db.execute(statement)
-                self._db.execute(f"pragma user_version = {number}")
-
-    @contextmanager
-    def _explained(self, doing: str) -> Generator[None, None, None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            text = str(error).lower()
-            if "closed" in text:
-                raise StoreError(f"{self.path} is closed; open a new memory") from error
-            if "readonly" in text or "unable to open" in text:
-                help_ = "check that the folder exists and can be written"
-            elif "full" in text or "disk i/o" in text:
-                help_ = "free disk space; what was acknowledged is safe"
-            elif "locked" in text or "busy" in text:
-                help_ = "another process has held it for too long; try again"
-            elif "malformed" in text or "not a database" in text:
-                help_ = "the file is damaged; restore a backup"
-            else:
-                help_ = "nothing of this call was stored"
-            raise StoreUnavailableError(f"cannot {doing} {self.path}: {error}; {help_}") from error
 
 
 class SQLiteTransaction:
@@ -606,6 +486,10 @@ class SQLiteTransaction:
     def shelf(self) -> Shelf:
         """Read the active cards' vectors as they are now."""
         return self._store.shelf(self._user)
+
+    def finish(self, job: Job) -> bool:
+        """Remove a job, together with what this transaction writes; False where it is gone."""
+        return remove_job(self._db, self._uid, job)
 
     def forget(self, card_id: str) -> bool:
         """Remove a card from the cards, every event and every link; False when there is none.

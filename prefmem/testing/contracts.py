@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from prefmem.errors import BasisMismatchError
 from prefmem.interaction import Entry, KeptEdit, Observation, Offer, UserState
+from prefmem.job import Backlog, Job
 from prefmem.protocols import Embedder, Extractor, Reranker, Store
 from prefmem.types import (
     Card,
@@ -22,6 +23,8 @@ from prefmem.types import (
     Vector,
     Window,
 )
+
+_HOUR = timedelta(hours=1)
 
 
 def check_embedder(embedder: Embedder, texts: Sequence[str]) -> None:
@@ -90,7 +93,7 @@ def check_extractor(extractor: Extractor, preference_turn: str) -> None:
 
 
 def check_store(make: Callable[[], Store]) -> None:
-    """Check isolation, idempotency, erasure and undoing over a store.
+    """Check isolation, idempotency, erasure, undoing and the queue of a store.
 
     Args:
         make: Opens a new, empty store.
@@ -173,6 +176,7 @@ def _check_store(store: Store) -> None:
     _check_changes(store, UserKey("cid"), vector, at)
     _check_order_and_ends(store, UserKey("dan"), vector, at)
     _check_interactions(store, UserKey("eve"), vector, at)
+    _check_jobs(store, (UserKey("fay"), UserKey("gus"), UserKey("fay", tenant="t")), at)
     with store.write(bob) as transaction:
         transaction.record(Event("k1", "learn", (), at), {})
     receipt = store.forget_user(ann)
@@ -291,6 +295,83 @@ def _check_interactions(store: Store, user: UserKey, vector: Vector, at: datetim
     with store.write(user) as transaction:
         transaction.record(Event("2", "add", (Change("add", late),), at), {"d": vector})
     assert store.numbers(user)["d"] == 4, "a number was given twice"
+
+
+def _check_jobs(store: Store, users: Sequence[UserKey], at: datetime) -> None:
+    """Check that jobs run in order, one of a user at a time, once, and leave with their user."""
+    jobs, (fay, gus, other) = store.jobs, users
+    now = at + _HOUR
+    soon = now + timedelta(minutes=5)
+
+    def lease(owner: str, most: int = 9, *, hurry: bool = False) -> tuple[Job, ...]:
+        return jobs.lease(owner, now=now, until=now + timedelta(seconds=60), most=most, hurry=hurry)
+
+    def job(user: UserKey, session_id: str, *keys: str, delay: int = 1) -> Job:
+        turns = tuple(Turn(key, "user", f"always {key} é\n", at) for key in keys)
+        return Job(user, session_id, turns, keys, at, at + timedelta(seconds=delay))
+
+    assert jobs.lease("w", now=at, until=at, most=9) == ()
+    assert jobs.backlog(at) == Backlog()
+    one = job(fay, "s", "a", "b")
+    for put in (job(fay, "s", "a"), one, one, job(fay, "s", "b"), job(fay, "t", "c")):
+        assert jobs.put(put, most=100, most_of_user=100) == 0
+    assert jobs.put(job(gus, "s", "a", delay=2), most=100, most_of_user=100) == 0
+    assert jobs.put(job(other, "s", "a", delay=3), most=100, most_of_user=100) == 0
+    found = jobs.of(fay)
+    assert [replace(held, id="") for held in found] == [one, job(fay, "t", "c")]
+    assert [held.keys for held in jobs.of(gus)] == [("a",)]
+    assert jobs.backlog(at) == Backlog(4, 0, 0, at, at + timedelta(seconds=1))
+
+    assert jobs.lease("w", now=at, until=at, most=9) == (), "a job that is not due"
+    assert len(jobs.lease("w", now=at, until=at, most=9, hurry=True)) == 3
+    first = lease("w", 2)  # what was leased had run out
+    assert [(held.user, held.keys, held.tries) for held in first] == [
+        (fay, ("a", "b"), 2),
+        (gus, ("a",), 2),
+    ]
+    assert [held.user for held in lease("v")] == [other]
+    assert lease("v") == (), "a second job of a user"
+    assert jobs.put(job(fay, "s", "a"), most=100, most_of_user=100) == 0
+    assert len(jobs.of(fay)) == 2, "what runs was put in again"
+    jobs.release("v")
+    (again,) = lease("v")
+    assert (again.user, again.tries) == (other, 2)
+
+    with store.write(fay) as transaction:
+        assert transaction.finish(first[0])
+        assert not transaction.finish(first[0])
+    assert not jobs.finish(first[0])
+    jobs.retry(first[1], "v", due=at, error="E")
+    assert jobs.of(gus)[0].error == "", "a lease that is another's"
+    jobs.retry(first[1], "w", due=soon, error="E")
+    (late,) = jobs.of(gus)
+    assert (late.error, late.due) == ("E", soon)
+    (second,) = lease("w")
+    assert second.keys == ("c",)
+    jobs.bury(second, "w", at=at, error="F")
+    (dead,) = jobs.of(fay)
+    assert (dead.dead, dead.error) == (True, "F")
+    assert lease("w", hurry=True) == (), "tried, dead, or another's"
+    assert jobs.backlog(now) == Backlog(1, 1, 1, at, soon)
+    assert (jobs.revive(fay), jobs.revive(fay)) == (1, 0)
+    (revived,) = lease("w")
+    assert (revived.keys, revived.tries, revived.dead) == (("c",), 1, False)
+    jobs.bury(revived, "w", at=at, error="F")
+    assert (jobs.purge(at), jobs.purge(now), jobs.of(fay)) == (0, 1, ())
+
+    jobs.retry(again, "v", due=now + _HOUR, error="E")  # so far off: a clock was set back
+    assert [held.user for held in lease("w")] == [other]
+    for number in range(4):
+        dropped = jobs.put(job(fay, f"s{number}", "a"), most=100, most_of_user=3)
+        assert dropped == (number == 3)
+    assert [held.session_id for held in jobs.of(fay)] == ["s1", "s2", "s3"]
+    assert jobs.put(job(fay, "u", "a"), most=5, most_of_user=9) == 1
+    assert [held.session_id for held in jobs.of(fay)] == ["s2", "s3", "u"]
+    for user in users:
+        store.forget_user(user)
+        assert jobs.of(user) == ()
+    assert not jobs.finish(again)
+    assert jobs.backlog(at) == Backlog()
 
 
 def _offer(recall_id: str, numbers: Sequence[int]) -> Offer:

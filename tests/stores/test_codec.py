@@ -48,7 +48,7 @@ LOG = (Entry("offer:r", OFFER, AT, 1), Entry("heard:k", SAID, AT, 2))
 def export() -> dict[str, Any]:
     events = [Event("k", "learn", (Change("add", CARD),), AT, 1)]
     return codec.Export.of(
-        "ann", cards=[CARD], events=events, interactions=LOG, edits=(), state=STATE,
+        "ann", cards=[CARD], events=events, interactions=LOG, edits=(), state=STATE, jobs=(),
         numbers={"c": 1, "d": 4}, at=AT,
     ).model_dump(mode="json")  # fmt: skip
 

@@ -15,7 +15,8 @@ from prefmem.errors import StoreUnavailableError, StoreVersionError
 from prefmem.ids import rule_hash
 from prefmem.stores import codec
 from prefmem.stores.migrations import MIGRATIONS
-from prefmem.stores.sqlite import APPLICATION_ID, SQLiteStore
+from prefmem.stores.sqlite import SQLiteStore
+from prefmem.stores.sqlitefile import APPLICATION_ID
 from prefmem.testing import check_store
 from prefmem.types import Change, Event, Op, Status, UserKey, Vector
 
@@ -39,7 +40,7 @@ def store(path: Path) -> Iterator[SQLiteStore]:
 
 
 def pragma(store: SQLiteStore, text: str) -> None:
-    store._db.execute(f"pragma {text}")  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
+    store._file.db.execute(f"pragma {text}")  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
 
 
 def card(name: str, action: str, status: Status = "active") -> Card:
@@ -81,8 +82,8 @@ def test_a_file_keeps_what_was_written(path: Path) -> None:
     second.bind("test", 4)
     assert second.cards(ANN) == (card("a", "be brief"),)
     assert second.check() == {
-        "schema": 5, "integrity": "ok", "basis": "test", "width": "4", "revision": 1,
-        "users": 1, "cards": 1, "events": 1, "interactions": 0, "edits": 0,
+        "schema": 6, "integrity": "ok", "basis": "test", "width": "4", "revision": 1,
+        "users": 1, "cards": 1, "events": 1, "interactions": 0, "edits": 0, "jobs": 0,
     }  # fmt: skip
     second.close()
 
@@ -120,7 +121,7 @@ def test_a_file_of_the_first_schema_keeps_its_cards(path: Path) -> None:
     for _ in range(2):  # the second time there is nothing to migrate
         store = SQLiteStore(path)
         store.bind("test", 4)
-        assert (store.check()["schema"], store.check()["integrity"]) == (5, "ok")
+        assert (store.check()["schema"], store.check()["integrity"]) == (6, "ok")
         assert store.cards(ANN) == (brief, units)
         assert [(e.key, len(e.changes)) for e in store.events(ANN)] == [("k", 2)]
         assert (store.revision(ANN), store.shelf(ANN).ids) == (7, ("b",))
@@ -335,7 +336,7 @@ def test_an_event_without_changes_leaves_the_revision(store: SQLiteStore) -> Non
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(store: SQLiteStore, path: Path) -> None:
     put(store, "k0", card("c0", "rule 0"))
-    pages = store._db.execute("pragma page_count").fetchone()[0]  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
+    pages = store._file.db.execute("pragma page_count").fetchone()[0]  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
     pragma(store, f"max_page_count = {pages + 6}")
     done = ["c0"]
     with pytest.raises(StoreUnavailableError, match="free disk space; what was acknowledged"):  # noqa: PT012  # full after some
