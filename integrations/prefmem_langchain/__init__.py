@@ -1,4 +1,4 @@
-"""prefmem in LangChain and LangGraph: a middleware for agents, nodes for graphs.
+"""prefmem in LangChain and LangGraph: a middleware for agents, nodes for graphs, and more.
 
 agent = create_agent(model, tools, middleware=[PreferenceMiddleware(memory)])
 agent.invoke({"messages": [("user", "hi")]}, config, context={"user_id": "ann"})
@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 from prefmem import MissingExtraError
 
 if TYPE_CHECKING:
+    from prefmem_langchain.confirm import ConfirmationState, ConfirmNode
     from prefmem_langchain.elicit import ElicitationState, ElicitNode
     from prefmem_langchain.middleware import PreferenceMiddleware
     from prefmem_langchain.nodes import LearnNode, PreferenceState, RecallNode
     from prefmem_langchain.placing import with_rules
+    from prefmem_langchain.retriever import PreferenceRetriever
+    from prefmem_langchain.tools import preference_tools
 
 _HOME = {
     "PreferenceMiddleware": ("middleware", "langchain"),
@@ -22,17 +25,25 @@ _HOME = {
     "PreferenceState": ("nodes", "langgraph"),
     "ElicitNode": ("elicit", "langgraph"),
     "ElicitationState": ("elicit", "langgraph"),
+    "ConfirmNode": ("confirm", "langgraph"),
+    "ConfirmationState": ("confirm", "langgraph"),
+    "PreferenceRetriever": ("retriever", "langgraph"),
+    "preference_tools": ("tools", "langgraph"),
     "with_rules": ("placing", "langgraph"),
 }
 _NEEDED = {"langchain", "langchain_core", "langgraph"}
 
 __all__ = [
+    "ConfirmNode",
+    "ConfirmationState",
     "ElicitNode",
     "ElicitationState",
     "LearnNode",
     "PreferenceMiddleware",
+    "PreferenceRetriever",
     "PreferenceState",
     "RecallNode",
+    "preference_tools",
     "with_rules",
 ]
 

@@ -83,7 +83,8 @@ def build_graph(memory: PreferenceMemory, chat: Chat, *, learns: bool = True) ->
     graph.add_edge(START, "recall")
     graph.add_edge("recall", "chat")
     if learns:
-        graph.add_node("learn", LearnNode(memory, on_missing_user="raise", on_error="raise"))
+        learn = LearnNode(memory, learn="inline", on_missing_user="raise", on_error="raise")
+        graph.add_node("learn", learn)
         graph.add_edge("chat", "learn")
         graph.add_edge("learn", END)
     else:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias, cast
 
-from langgraph.config import get_config
-from langgraph.runtime import Runtime
+from langchain_core.runnables.config import ensure_config
+from langgraph.constants import CONFIG_KEY_CHECKPOINTER
+from langgraph.runtime import Runtime, get_runtime
 
 from prefmem import UserRequiredError
 
@@ -44,6 +45,15 @@ def resolve_user(
     return None
 
 
+def this_run() -> Runtime[Any]:
+    """Give the runtime of the run that this code belongs to; an empty one outside of a graph."""
+    try:
+        found: Runtime[Any] | None = get_runtime()
+    except RuntimeError:  # no run at all
+        found = None
+    return Runtime() if found is None else found
+
+
 def session() -> str:
     """Name the conversation: the config's thread id; empty without one."""
     thread = _configurable().get("thread_id")
@@ -55,6 +65,12 @@ def inside_tool() -> bool:
     namespace = str(_configurable().get("checkpoint_ns") or "")
     *ancestors, _ = namespace.split("|")
     return any(segment.startswith("tools:") for segment in ancestors)
+
+
+def askable() -> bool:
+    """Whether the user is there to be asked by an interrupt, and a reply can come back."""
+    can_resume = _configurable().get(CONFIG_KEY_CHECKPOINTER) is not None
+    return can_resume and bool(session()) and not inside_tool()
 
 
 def _asked(runtime: Runtime[Any], explicit: UserId) -> object:
@@ -80,7 +96,7 @@ def _user_id(context: object) -> object:
 
 
 def _configurable() -> Mapping[str, Any]:
-    return get_config().get("configurable", {})
+    return ensure_config().get("configurable", {})
 
 
 def _kind(found: object) -> str:

@@ -1,58 +1,75 @@
 """Memory as a middleware of `create_agent`: rules go into the request, never into the state."""
 
 import asyncio
-import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, TypeAlias
 
 from langchain.agents.middleware.types import (
     AgentMiddleware,
     AgentState,
     ModelRequest,
     ModelResponse,
+    PrivateStateAttr,
     ResponseT,
     hook_config,
 )
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph import types
+from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 from langgraph.typing import ContextT
 
-from prefmem import NotFoundError, broken_rules
+from prefmem import Elicitation, NotFoundError, broken_rules
+from prefmem_langchain.asking import Asker, AskNode
 from prefmem_langchain.border import Border, OnError, refuse
-from prefmem_langchain.convert import dialogue, earlier, is_human, last_human, messages_of
+from prefmem_langchain.confirm import ConfirmAsker
+from prefmem_langchain.convert import dialogue, earlier, last_human, messages_of
+from prefmem_langchain.elicit import ElicitAsker
 from prefmem_langchain.identity import OnMissing, UserId, inside_tool, session
+from prefmem_langchain.learning import LEARN, Learn, learn_from
 from prefmem_langchain.placing import PLACEMENTS, Placement, appended
+from prefmem_langchain.recalled import Recalled, question_of
 from prefmem_langchain.recheck import asked_again, final_text, streamed
+from prefmem_langchain.tools import preference_tools
 
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
 
 Commands: TypeAlias = Literal["apply", "answer", "off"]
-Question: TypeAlias = tuple[str, str, int, str]  # user, thread, its number, hash of its text
-_QUESTIONS_HELD = 512
 _NOTE = """<memory-note>
 The user spoke to their memory, and it has done what they asked. It says: {reply}
 Tell the user so in your own words, and answer what else they ask.
 </memory-note>"""
 
 
-class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, ResponseT]):
+class MemoryState(AgentState[ResponseT]):
+    """What the middleware keeps of a thread: no rule, and no word of the user.
+
+    Attributes:
+        prefmem_learned: Mark of the user's last message that was handed over to be learned.
+        prefmem_asked: What the user was asked: names of questions, ids of cards.
+    """
+
+    prefmem_learned: NotRequired[Annotated[str, PrivateStateAttr]]
+    prefmem_asked: NotRequired[Annotated[dict[str, Any], PrivateStateAttr]]
+
+
+class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, ResponseT]):
     """Gives the model the rules that apply, and learns from the turn when the agent is done.
 
     Put it last in the list of middleware: then its block stands last in the system prompt, and the
     cache mark of another middleware covers only what does not change.
 
     Args:
-        memory: The memory.
+        memory: The memory; None for the one on the store that the graph was compiled with, so that
+            LangGraph Server's own store serves.
         limit: Conditional rules at most; the memory's config unless given.
         max_tokens: Size of the injected block; the memory's config unless given.
-        learn: Whether to learn from the conversation. Inside a tool call nothing is learned, since
-            the words there are not the user's.
+        learn: `background` puts what is new in the memory's outbox, a durable one, and a worker
+            learns it; `inline` learns it before the run ends; False learns nothing. Inside a tool
+            call nothing is learned, since the words there are not the user's.
         placement: `system` appends the block to the system message; `user` puts it before the
             user's last message.
         commands: What happens when the user tells the memory something ("forget that", "why did you
@@ -62,6 +79,11 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
             language, emojis and the like) is asked for once more; of the two, the one that breaks
             fewer is kept. Costs a second call of the model where that happens. Where the tokens of
             a run are streamed nothing is checked, as what was shown cannot be taken back.
+        tools: Whether the model gets `preference_tools`.
+        elicit: Whether a new user is asked how they like answers, by an interrupt after the answer;
+            with an `Elicitation`, what and how often. See `ElicitNode`.
+        confirm: Whether the user is asked about rules that wait for confirmation, by an interrupt
+            after the answer. See `ConfirmNode`.
         user_id: The user, or what computes it from the runtime; see `resolve_user`.
         on_missing_user: `skip` runs without memory, with one warning; `raise` fails the run.
         on_error: `log` lets the chat go on after a failure of the memory; `raise` fails the run.
@@ -71,19 +93,23 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         ConfigError: A setting is none of its values.
     """
 
+    state_schema = MemoryState  # type: ignore[assignment]  # generic over the response, as in langchain
     if hasattr(types, "TracePolicy"):  # not in the oldest langgraph that is allowed
         trace_policy = types.TracePolicy(process_inputs=types.omit_payload)
 
     def __init__(
         self,
-        memory: "PreferenceMemory",
+        memory: "PreferenceMemory | None" = None,
         *,
         limit: int | None = None,
         max_tokens: int | None = None,
-        learn: bool = True,
+        learn: Learn | Literal[False] = "background",
         placement: Placement = "system",
         commands: Commands = "apply",
         check: bool = False,
+        tools: bool = False,
+        elicit: bool | Elicitation = False,
+        confirm: bool = False,
         user_id: UserId | None = None,
         on_missing_user: OnMissing = "skip",
         on_error: OnError = "log",
@@ -91,16 +117,20 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
     ) -> None:
         """Tie the middleware to a memory."""
         super().__init__()
+        refuse("learn", learn, (*LEARN, False))
         refuse("placement", placement, PLACEMENTS)
         refuse("commands", commands, ("apply", "answer", "off"))
         self._border = Border(
-            name, user_id=user_id, on_missing_user=on_missing_user, on_error=on_error
-        )
-        self._memory, self._limit, self._max_tokens = memory, limit, max_tokens
+            name, memory, user_id=user_id, on_missing_user=on_missing_user, on_error=on_error,
+            wakes=learn == "background",
+        )  # fmt: skip
+        self._limit, self._max_tokens = limit, max_tokens
         self._learns, self._placement, self._checks = learn, placement, check
         self._commands: Commands = commands
         self._name = name
-        self._recalled, self._replies = _Recalled(), _Recalled()
+        self._recalled, self._replies = Recalled(), Recalled()
+        self.tools = preference_tools(memory, user_id=user_id) if tools else []
+        self._ask = self._made_ask(elicit, confirm)
 
     @property
     def name(self) -> str:
@@ -114,7 +144,7 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
 
     @hook_config(can_jump_to=["end"])
     def before_agent(
-        self, state: AgentState[ResponseT], runtime: Runtime[ContextT]
+        self, state: MemoryState[ResponseT], runtime: Runtime[ContextT]
     ) -> dict[str, Any] | None:
         """Carry out what the user tells the memory; with `answer`, answer it."""
         if self._commands == "off":
@@ -125,9 +155,9 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
             return None
         reply, rest = self._border.cross(
             "command",
-            runtime,
-            lambda user: self._told(messages, position, user),
+            lambda memory, user: self._told(messages, position, memory, user),
             otherwise=("", ""),
+            runtime=runtime,
         )
         if not reply or rest or self._commands != "answer":
             return None
@@ -135,7 +165,7 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
 
     @hook_config(can_jump_to=["end"])
     async def abefore_agent(
-        self, state: AgentState[ResponseT], runtime: Runtime[ContextT]
+        self, state: MemoryState[ResponseT], runtime: Runtime[ContextT]
     ) -> dict[str, Any] | None:
         """Do the same on a worker thread."""
         return await asyncio.to_thread(self.before_agent, state, runtime)
@@ -180,13 +210,25 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
             return first
         return await asyncio.to_thread(self._better, request, first, second, len(broken))
 
-    def after_agent(self, state: AgentState[ResponseT], runtime: Runtime[ContextT]) -> None:
-        """Learn from the conversation; the state stays as it is."""
-        self._border.cross("learn", runtime, lambda user: self._finish(state, user), otherwise=None)
+    def after_agent(
+        self, state: MemoryState[ResponseT], runtime: Runtime[ContextT]
+    ) -> dict[str, Any] | None:
+        """Learn from the conversation; then ask the user, where that is wanted."""
+        learned = self._finish(state, runtime)
+        if self._ask is None:
+            return learned
+        asked = self._ask.invoke(_asked(state), get_config())
+        return _both(state, learned, asked)
 
-    async def aafter_agent(self, state: AgentState[ResponseT], runtime: Runtime[ContextT]) -> None:
-        """Do the same on a worker thread."""
-        await asyncio.to_thread(self.after_agent, state, runtime)
+    async def aafter_agent(
+        self, state: MemoryState[ResponseT], runtime: Runtime[ContextT]
+    ) -> dict[str, Any] | None:
+        """Do the same on worker threads."""
+        learned = await asyncio.to_thread(self._finish, state, runtime)
+        if self._ask is None:
+            return learned
+        asked = await self._ask.ainvoke(_asked(state), get_config())
+        return _both(state, learned, asked)
 
     def _with_rules(self, request: ModelRequest[ContextT]) -> ModelRequest[ContextT]:
         position = last_human(request.messages)
@@ -194,9 +236,9 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
             return request
         block = self._border.cross(
             "recall",
-            request.runtime,
-            lambda user: self._block(request.messages, position, user),
+            lambda memory, user: self._block(request.messages, position, memory, user),
             otherwise="",
+            runtime=request.runtime,
         )
         if not block:
             return request
@@ -206,34 +248,37 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
             return request.override(messages=messages)
         return request.override(system_message=appended(request.system_message, block))
 
-    def _told(self, messages: Sequence[BaseMessage], position: int, user: str) -> tuple[str, str]:
+    def _told(
+        self, messages: Sequence[BaseMessage], position: int, memory: "PreferenceMemory", user: str
+    ) -> tuple[str, str]:
         """Carry out commands once, and keep what the memory says of them for the model.
 
         Gives that, and what else the turn asks for.
         """
-        longest = self._memory.config.max_turn_chars
-        spoken = dialogue(messages[: position + 1], max_chars=longest)
-        found = self._memory.command(spoken, user_id=user, session_id=session())
+        spoken = dialogue(messages[: position + 1], max_chars=memory.config.max_turn_chars)
+        found = memory.command(spoken, user_id=user, session_id=session())
         if found.reply:
-            self._replies.put(_question(messages, position, user), (found.reply,))
+            self._replies.put(question_of(messages, position, user), (found.reply,))
         return found.reply, found.rest
 
-    def _block(self, messages: Sequence[BaseMessage], position: int, user: str) -> str:
+    def _block(
+        self, messages: Sequence[BaseMessage], position: int, memory: "PreferenceMemory", user: str
+    ) -> str:
         """Render the rules for a question; recalled once, rendered from what is in force now."""
-        ids = self._applying(messages, position, user)
-        block = self._memory.render(ids, user_id=user, max_tokens=self._max_tokens)
-        said = self._replies.get(_question(messages, position, user))
+        ids = self._applying(messages, position, memory, user)
+        block = memory.render(ids, user_id=user, max_tokens=self._max_tokens)
+        said = self._replies.get(question_of(messages, position, user))
         notes = [_NOTE.format(reply=said[0])] if said else []
         return "\n".join([*([block] if block else []), *notes])
 
     def _applying(
-        self, messages: Sequence[BaseMessage], position: int, user: str
+        self, messages: Sequence[BaseMessage], position: int, memory: "PreferenceMemory", user: str
     ) -> tuple[str, ...]:
         text = str(messages[position].text)
-        question = _question(messages, position, user)
+        question = question_of(messages, position, user)
         ids = self._recalled.get(question)
         if ids is None:
-            recall = self._memory.recall(
+            recall = memory.recall(
                 text, user_id=user, session_id=session(), context=earlier(messages, position),
                 limit=self._limit, max_tokens=self._max_tokens,
             )  # fmt: skip
@@ -249,12 +294,12 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
         if text is None or position is None or streamed():
             return ()
 
-        def check(user: str) -> tuple[str, ...]:
-            ids = self._applying(request.messages, position, user)
+        def check(memory: "PreferenceMemory", user: str) -> tuple[str, ...]:
+            ids = self._applying(request.messages, position, memory, user)
             asked = str(request.messages[position].text)
-            return broken_rules(self._rules(ids, user), text, request=asked)
+            return broken_rules(_rules(memory, ids, user), text, request=asked)
 
-        return self._border.cross("check", request.runtime, check, otherwise=())
+        return self._border.cross("check", check, otherwise=(), runtime=request.runtime)
 
     def _better(
         self,
@@ -268,53 +313,51 @@ class PreferenceMiddleware(AgentMiddleware[AgentState[ResponseT], ContextT, Resp
             return first
         return second
 
-    def _rules(self, ids: Sequence[str], user: str) -> Iterator[str]:
-        """Give the texts of the cards that are still in force."""
-        for card_id in ids:
-            with suppress(NotFoundError):
-                card = self._memory.get(card_id, user_id=user)
-                if card.status == "active":
-                    yield card.text
-
-    def _finish(self, state: AgentState[ResponseT], user: str) -> None:
+    def _finish(
+        self, state: MemoryState[ResponseT], runtime: Runtime[ContextT]
+    ) -> dict[str, Any] | None:
         """Learn, and forget what was recalled: the next turn may have other rules."""
-        try:
-            if self._learns and not inside_tool():
-                longest = self._memory.config.max_turn_chars
-                spoken = dialogue(messages_of(state), max_chars=longest)
-                self._memory.learn(spoken, user_id=user, session_id=session())
-        finally:
-            self._recalled.drop(user)
-            self._replies.drop(user)
+        before, how = state.get("prefmem_learned", ""), self._learns
+
+        def learn(memory: "PreferenceMemory", user: str) -> str:
+            try:
+                if how is False or inside_tool():
+                    return before
+                messages = messages_of(state)
+                return learn_from(memory, messages, how=how, user=user, by=self._name, after=before)
+            finally:
+                self._recalled.drop(user, session())
+                self._replies.drop(user, session())
+
+        mark = self._border.cross("learn", learn, otherwise=before, runtime=runtime)
+        return None if mark == before else {"prefmem_learned": mark}
+
+    def _made_ask(self, elicit: bool | Elicitation, confirm: bool) -> AskNode | None:
+        """Build what asks the user; nothing where nothing is to be asked."""
+        askers: list[Asker] = [ConfirmAsker()] if confirm else []
+        if elicit is not False:
+            askers.append(ElicitAsker(Elicitation() if elicit is True else elicit))
+        return AskNode(askers, self._border) if askers else None
 
 
-def _question(messages: Sequence[BaseMessage], position: int, user: str) -> Question:
-    """Name a question of a thread by its number and its words."""
-    number = sum(is_human(m) for m in messages[: position + 1])
-    said = str(messages[position].text).encode(errors="replace")
-    return user, session(), number, hashlib.sha256(said).hexdigest()
+def _rules(memory: "PreferenceMemory", ids: Sequence[str], user: str) -> Iterator[str]:
+    """Give the texts of the cards that are still in force."""
+    for card_id in ids:
+        with suppress(NotFoundError):
+            card = memory.get(card_id, user_id=user)
+            if card.status == "active":
+                yield card.text
 
 
-class _Recalled:
-    """What was found for questions under way, as texts; the oldest leave first."""
+def _asked(state: MemoryState[Any]) -> dict[str, Any]:
+    """Give the state as a node that asks reads it."""
+    return {**state.get("prefmem_asked", {}), "messages": state["messages"]}
 
-    def __init__(self) -> None:
-        self._ids: OrderedDict[Question, tuple[str, ...]] = OrderedDict()
-        self._lock = threading.Lock()
 
-    def get(self, question: Question) -> tuple[str, ...] | None:
-        with self._lock:
-            if question in self._ids:
-                self._ids.move_to_end(question)
-            return self._ids.get(question)
-
-    def put(self, question: Question, ids: tuple[str, ...]) -> None:
-        with self._lock:
-            self._ids[question] = ids
-            while len(self._ids) > _QUESTIONS_HELD:
-                self._ids.popitem(last=False)
-
-    def drop(self, user: str) -> None:
-        with self._lock:
-            for question in [q for q in self._ids if q[0] == user]:
-                del self._ids[question]
+def _both(
+    state: MemoryState[Any], learned: dict[str, Any] | None, asked: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Join what is written to the state; None where that is nothing."""
+    if not asked:
+        return learned
+    return {**(learned or {}), "prefmem_asked": {**state.get("prefmem_asked", {}), **asked}}

@@ -4,12 +4,12 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.runtime import get_runtime
 from typing_extensions import TypedDict  # as MessagesState: two kinds do not mix
 
-from prefmem_langchain.border import Border, OnError
-from prefmem_langchain.convert import dialogue, earlier, last_human, messages_of
+from prefmem_langchain.border import Border, OnError, refuse
+from prefmem_langchain.convert import earlier, last_human, messages_of
 from prefmem_langchain.identity import OnMissing, UserId, inside_tool, session
+from prefmem_langchain.learning import LEARN, Learn, learn_from
 
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
@@ -39,7 +39,7 @@ class RecallNode(Runnable[Any, dict[str, list[str]]]):
     to its model by `with_rules(state["messages"], block, placement=...)`, never to the state.
 
     Args:
-        memory: The memory.
+        memory: The memory; None for the one on the store that the graph was compiled with.
         user_id: The user, or what computes it from the runtime; see `resolve_user`.
         on_missing_user: `skip` recalls nothing, with one warning; `raise` fails the run.
         on_error: `log` recalls nothing after a failure; `raise` fails the run.
@@ -47,17 +47,17 @@ class RecallNode(Runnable[Any, dict[str, list[str]]]):
 
     def __init__(
         self,
-        memory: "PreferenceMemory",
+        memory: "PreferenceMemory | None" = None,
         *,
         user_id: UserId | None = None,
         on_missing_user: OnMissing = "skip",
         on_error: OnError = "log",
     ) -> None:
         """Tie the node to a memory."""
-        self._memory = memory
         self._border = Border(
-            "RecallNode", user_id=user_id, on_missing_user=on_missing_user, on_error=on_error
-        )
+            "RecallNode", memory, user_id=user_id, on_missing_user=on_missing_user,
+            on_error=on_error,
+        )  # fmt: skip
 
     def invoke(
         self,
@@ -68,7 +68,7 @@ class RecallNode(Runnable[Any, dict[str, list[str]]]):
         """Recall for the state's last message of the user; no ids when there is none."""
         del config, kwargs
         found = self._border.cross(
-            "recall", get_runtime(), lambda user: self._recall(input, user), otherwise=list[str]()
+            "recall", lambda memory, user: _recall(input, memory, user), otherwise=list[str]()
         )
         return {"preferences": found}
 
@@ -81,17 +81,6 @@ class RecallNode(Runnable[Any, dict[str, list[str]]]):
         """Do the same on a worker thread."""
         return await asyncio.to_thread(self.invoke, input, config, **kwargs)
 
-    def _recall(self, state: object, user: str) -> list[str]:
-        messages = messages_of(state)
-        position = last_human(messages)
-        if position is None:
-            return []
-        query = str(messages[position].text)
-        recall = self._memory.recall(
-            query, user_id=user, session_id=session(), context=earlier(messages, position)
-        )
-        return [card_id for rule in recall.rules for card_id in rule.card_ids]
-
 
 class LearnNode(Runnable[Any, dict[str, list[str]]]):
     """Learns from what the user and the assistant said; changes nothing in the state.
@@ -100,25 +89,33 @@ class LearnNode(Runnable[Any, dict[str, list[str]]]):
     Inside a tool call it learns nothing, since the words there are not the user's.
 
     Args:
-        memory: The memory.
+        memory: The memory; None for the one on the store that the graph was compiled with.
+        learn: `background` puts what is new in the memory's outbox, a durable one, and a worker
+            learns it; `inline` learns it before the node ends.
         user_id: The user, or what computes it from the runtime; see `resolve_user`.
         on_missing_user: `skip` learns nothing, with one warning; `raise` fails the run.
         on_error: `log` learns nothing after a failure; `raise` fails the run.
+
+    Raises:
+        ConfigError: A setting is none of its values.
     """
 
     def __init__(
         self,
-        memory: "PreferenceMemory",
+        memory: "PreferenceMemory | None" = None,
         *,
+        learn: Learn = "background",
         user_id: UserId | None = None,
         on_missing_user: OnMissing = "skip",
         on_error: OnError = "log",
     ) -> None:
         """Tie the node to a memory."""
-        self._memory = memory
+        refuse("learn", learn, LEARN)
+        self._learns: Learn = learn
         self._border = Border(
-            "LearnNode", user_id=user_id, on_missing_user=on_missing_user, on_error=on_error
-        )
+            "LearnNode", memory, user_id=user_id, on_missing_user=on_missing_user,
+            on_error=on_error, wakes=learn == "background",
+        )  # fmt: skip
 
     def invoke(
         self,
@@ -130,7 +127,11 @@ class LearnNode(Runnable[Any, dict[str, list[str]]]):
         del config, kwargs
         if not inside_tool():
             self._border.cross(
-                "learn", get_runtime(), lambda user: self._learn(input, user), otherwise=None
+                "learn",
+                lambda memory, user: learn_from(
+                    memory, messages_of(input), how=self._learns, user=user
+                ),
+                otherwise="",
             )
         return {}
 
@@ -143,6 +144,14 @@ class LearnNode(Runnable[Any, dict[str, list[str]]]):
         """Do the same on a worker thread."""
         return await asyncio.to_thread(self.invoke, input, config, **kwargs)
 
-    def _learn(self, state: object, user: str) -> None:
-        spoken = dialogue(messages_of(state), max_chars=self._memory.config.max_turn_chars)
-        self._memory.learn(spoken, user_id=user, session_id=session())
+
+def _recall(state: object, memory: "PreferenceMemory", user: str) -> list[str]:
+    messages = messages_of(state)
+    position = last_human(messages)
+    if position is None:
+        return []
+    query = str(messages[position].text)
+    recall = memory.recall(
+        query, user_id=user, session_id=session(), context=earlier(messages, position)
+    )
+    return [card_id for rule in recall.rules for card_id in rule.card_ids]

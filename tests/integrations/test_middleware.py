@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from prefmem_langchain import PreferenceMiddleware
 from prefmem_langchain.identity import UserId
 
 ANN = {"user_id": "ann"}
+remembering = partial(PreferenceMiddleware, learn="inline")
 
 
 def says(*texts: str) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def test_block_stands_last_in_the_system_message(
 ) -> None:
     memory.add("", "answer briefly", user_id="ann")
     model = scribe()
-    app = agent(model, PreferenceMiddleware(memory, on_error="raise"), system_prompt="Be kind.")
+    app = agent(model, remembering(memory, on_error="raise"), system_prompt="Be kind.")
     after = app.invoke(says("hi"), context=ANN)
     system, question = model.seen[0]
     assert system.content[0] == {"type": "text", "text": "Be kind."}
@@ -57,7 +59,7 @@ def test_blocks_that_are_there_stay_as_they_are(
     }
     model = scribe()
     system = SystemMessage([block], additional_kwargs={"kept": True})
-    app = agent(model, PreferenceMiddleware(memory, on_error="raise"), system_prompt=system)
+    app = agent(model, remembering(memory, on_error="raise"), system_prompt=system)
     app.invoke(says("hi"), context=ANN)
     assert model.seen[0][0].content[0] == block
     assert model.seen[0][0].additional_kwargs == {"kept": True}
@@ -68,7 +70,7 @@ def test_without_rules_the_request_is_untouched(
     memory: PreferenceMemory, scribe: Callable[..., Any]
 ) -> None:
     model = scribe()
-    app = agent(model, PreferenceMiddleware(memory, on_error="raise"), system_prompt="Be kind.")
+    app = agent(model, remembering(memory, on_error="raise"), system_prompt="Be kind.")
     app.invoke(says("hi"), context=ANN)
     app.invoke({"messages": [AIMessage("Hello!")]}, context=ANN)  # the user has not spoken
     assert [m.content for m in model.seen[0]] == ["Be kind.", "hi"]
@@ -80,7 +82,7 @@ def test_block_may_stand_before_the_last_message(
 ) -> None:
     memory.add("", "answer briefly", user_id="ann")
     model = scribe()
-    app = agent(model, PreferenceMiddleware(memory, placement="user", on_error="raise"))
+    app = agent(model, remembering(memory, placement="user", on_error="raise"))
     history = [HumanMessage("hi"), AIMessage("Hello!"), HumanMessage("and now?")]
     after = app.invoke({"messages": history}, context=ANN)
     assert [m.type for m in model.seen[0]] == ["human", "ai", "human", "human"]
@@ -95,7 +97,7 @@ def test_limits_reach_the_memory(memory: PreferenceMemory, scribe: Callable[...,
     model = scribe()
     question = says("I write SQL")
     for limit, max_tokens in ((None, None), (0, None), (None, 0)):
-        middleware = PreferenceMiddleware(memory, limit=limit, max_tokens=max_tokens)
+        middleware = remembering(memory, limit=limit, max_tokens=max_tokens)
         app = agent(model, middleware)
         app.invoke(question, context=ANN)
     assert "CTEs" in model.prompts[0]
@@ -106,7 +108,7 @@ def test_limits_reach_the_memory(memory: PreferenceMemory, scribe: Callable[...,
 
 def test_turn_is_learned_for_its_user(memory: PreferenceMemory, scribe: Callable[..., Any]) -> None:
     model = scribe()
-    app = agent(model, PreferenceMiddleware(memory, on_error="raise"))
+    app = agent(model, remembering(memory, on_error="raise"))
     app.invoke(says("Always answer briefly."), context=ANN)
     assert texts(memory) == ["Answer briefly."]
     assert texts(memory, "bob") == []
@@ -118,7 +120,7 @@ def test_turn_is_learned_for_its_user(memory: PreferenceMemory, scribe: Callable
 
 async def test_async_does_the_same(memory: PreferenceMemory, scribe: Callable[..., Any]) -> None:
     model = scribe()
-    app = agent(model, PreferenceMiddleware(memory, on_error="raise"))
+    app = agent(model, remembering(memory, on_error="raise"))
     await app.ainvoke(says("Always answer briefly."), context=ANN)
     await app.ainvoke(says("hi"), context=ANN)
     assert texts(memory) == ["Answer briefly."]
@@ -126,7 +128,7 @@ async def test_async_does_the_same(memory: PreferenceMemory, scribe: Callable[..
 
 
 def test_learning_can_be_off(memory: PreferenceMemory, scribe: Callable[..., Any]) -> None:
-    app = agent(scribe(), PreferenceMiddleware(memory, learn=False, on_error="raise"))
+    app = agent(scribe(), remembering(memory, learn=False, on_error="raise"))
     app.invoke(says("Always answer briefly."), context=ANN)
     assert texts(memory) == []
 
@@ -141,7 +143,7 @@ def test_tool_loop_recalls_once(
 
     memory.add("", "answer briefly", user_id="ann")
     model = scribe(calls("look"), calls("look"), "Done.")
-    middleware: Any = PreferenceMiddleware(memory, learn=False, on_error="raise")
+    middleware: Any = remembering(memory, learn=False, on_error="raise")
     app = agent(model, middleware, tools=[look])
     app.invoke(says("What is there?"), context=ANN)
     assert ["Answer briefly." in prompt for prompt in model.prompts] == [True] * 3
@@ -160,17 +162,17 @@ def test_rule_forgotten_during_a_loop_is_gone(
         return "gone"
 
     model = scribe(calls("forget"), "Done.")
-    app = agent(model, PreferenceMiddleware(memory, on_error="raise"), tools=[forget])
+    app = agent(model, remembering(memory, on_error="raise"), tools=[forget])
     app.invoke(says("Forget it."), context=ANN)
     assert ["Answer briefly." in prompt for prompt in model.prompts] == [True, False]
 
 
-@pytest.mark.parametrize("learn", [True, False])
+@pytest.mark.parametrize("learn", ["inline", False])
 def test_same_words_of_a_later_turn_find_newer_rules(
-    memory: PreferenceMemory, scribe: Callable[..., Any], learn: bool
+    memory: PreferenceMemory, scribe: Callable[..., Any], learn: Any
 ) -> None:
     model = scribe()
-    app = agent(model, PreferenceMiddleware(memory, learn=learn, on_error="raise"))
+    app = agent(model, remembering(memory, learn=learn, on_error="raise"))
     app.invoke(says("hi"), context=ANN)
     memory.add("", "answer briefly", user_id="ann")
     app.invoke(says("hi"), context=ANN)
@@ -178,8 +180,8 @@ def test_same_words_of_a_later_turn_find_newer_rules(
 
 
 def test_two_instances_need_two_names(memory: PreferenceMemory, scribe: Callable[..., Any]) -> None:
-    team = PreferenceMiddleware(memory, name="team", user_id="team", learn=False)
-    mine: Any = PreferenceMiddleware(memory)
+    team = remembering(memory, name="team", user_id="team", learn=False)
+    mine: Any = remembering(memory)
     memory.add("", "answer briefly", user_id="ann")
     memory.add("", "use SI units", user_id="team")
     model = scribe()
@@ -192,20 +194,20 @@ def test_two_instances_need_two_names(memory: PreferenceMemory, scribe: Callable
     assert texts(memory, "team") == ["Use SI units."]
     assert texts(memory) == ["Answer briefly.", "Be polite."]
     with pytest.raises(AssertionError, match="duplicate middleware"):
-        agent(model, mine, PreferenceMiddleware(memory))
+        agent(model, mine, remembering(memory))
 
 
 def test_without_user_there_is_no_memory(
     memory: PreferenceMemory, scribe: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     model = scribe()
-    app = agent(model, PreferenceMiddleware(memory))
+    app = agent(model, remembering(memory))
     for _ in range(2):
         app.invoke(says("Always answer briefly."))
     assert model.prompts == ["Always answer briefly."] * 2
     (told,) = [r.getMessage() for r in caplog.records if r.name == "prefmem"]
     assert "no user id" in told
-    strict = agent(model, PreferenceMiddleware(memory, on_missing_user="raise"))
+    strict = agent(model, remembering(memory, on_missing_user="raise"))
     with pytest.raises(UserRequiredError):
         strict.invoke(says("hi"))
 
@@ -223,7 +225,7 @@ def test_failing_identity_is_nobody(
 ) -> None:
     memory.add("", "answer briefly", user_id="ann")
     model = scribe()
-    middleware: Any = PreferenceMiddleware(memory, user_id=user_id)
+    middleware: Any = remembering(memory, user_id=user_id)
     agent(model, middleware).invoke(says("Always use SI units."), context=ANN)
     assert model.prompts == ["Always use SI units."]
     assert texts(memory) == ["Answer briefly."]
@@ -231,7 +233,7 @@ def test_failing_identity_is_nobody(
     told = [r.getMessage() for r in caplog.records if r.name == "prefmem"]
     assert len(told) == 3
     assert "ann" not in repr(told)
-    strict: Any = PreferenceMiddleware(memory, user_id=user_id, on_error="raise")
+    strict: Any = remembering(memory, user_id=user_id, on_error="raise")
     with pytest.raises((LookupError, UserRequiredError)):
         agent(model, strict).invoke(says("hi"), context=ANN)
 
@@ -248,7 +250,7 @@ async def test_failing_memory_lets_the_chat_go_on(
         relater=TableRelater(),
     )
     memory.close()
-    middleware: Any = PreferenceMiddleware(memory)
+    middleware: Any = remembering(memory)
     app = agent(scribe("Hello!"), middleware)
     question = says("My secret is 42.")
     after = (
@@ -266,15 +268,13 @@ async def test_failing_memory_lets_the_chat_go_on(
     assert "42" not in repr(told)
     assert "ann" not in repr(told)
     with pytest.raises(StoreError):
-        agent(scribe(), PreferenceMiddleware(memory, on_error="raise")).invoke(
-            says("hi"), context=ANN
-        )
+        agent(scribe(), remembering(memory, on_error="raise")).invoke(says("hi"), context=ANN)
 
 
 def test_error_of_the_model_is_not_swallowed(
     memory: PreferenceMemory, scribe: Callable[..., Any]
 ) -> None:
-    app = agent(scribe(LookupError("no model")), PreferenceMiddleware(memory))
+    app = agent(scribe(LookupError("no model")), remembering(memory))
     with pytest.raises(LookupError, match="no model"):
         app.invoke(says("hi"), context=ANN)
 
@@ -283,7 +283,7 @@ def test_many_open_questions_leave_a_bounded_trace(
     memory: PreferenceMemory, embedded: Callable[[str], int], scribe: Callable[..., Any]
 ) -> None:
     memory.add("", "answer briefly", user_id="ann")
-    middleware: Any = PreferenceMiddleware(memory, learn=False, on_error="raise")
+    middleware: Any = remembering(memory, learn=False, on_error="raise")
 
     app = agent(scribe(LookupError("down")), middleware)
     for number in [*range(513), 0, 512]:
@@ -298,4 +298,4 @@ def test_many_open_questions_leave_a_bounded_trace(
 )
 def test_unknown_settings_are_refused(memory: PreferenceMemory, setting: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(setting))):
-        PreferenceMiddleware(memory, **setting)
+        remembering(memory, **setting)

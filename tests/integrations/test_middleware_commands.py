@@ -16,7 +16,7 @@ THREAD = {"configurable": {"thread_id": "t"}}
 
 
 def agent(model: Any, memory: PreferenceMemory, **settings: Any) -> Any:  # noqa: ANN401  # hosts are loosely typed
-    middleware: Any = PreferenceMiddleware(memory, on_error="raise", **settings)
+    middleware: Any = PreferenceMiddleware(memory, learn="inline", on_error="raise", **settings)
     return create_agent(model, [], middleware=[middleware], checkpointer=InMemorySaver())
 
 

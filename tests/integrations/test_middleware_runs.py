@@ -43,7 +43,7 @@ def agent(
     saver: Any = None,  # noqa: ANN401  # as above
     **settings: Any,  # noqa: ANN401  # as above
 ) -> Any:  # noqa: ANN401  # as above
-    given: dict[str, Any] = {"on_error": "raise", **settings}
+    given: dict[str, Any] = {"on_error": "raise", "learn": "inline", **settings}
     mine: Any = PreferenceMiddleware(memory, **given)
     return create_agent(model, list(tools), middleware=[*others, mine], checkpointer=saver)
 

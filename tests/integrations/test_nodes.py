@@ -43,7 +43,7 @@ def graph(memory: PreferenceMemory, model: Any, saver: Any = None, **settings: A
     builder: Any = StateGraph(State)
     builder.add_node("recall", RecallNode(memory, **settings))
     builder.add_node("chat", chat)
-    builder.add_node("learn", LearnNode(memory, **settings))
+    builder.add_node("learn", LearnNode(memory, learn="inline", **settings))
     builder.add_edge(START, "recall")
     builder.add_edge("recall", "chat")
     builder.add_edge("chat", "learn")
@@ -181,7 +181,9 @@ def test_failing_memory_lets_the_chat_go_on(
     )
     memory.close()
     builder: Any = StateGraph(State)
-    builder.add_sequence([("recall", RecallNode(memory)), ("learn", LearnNode(memory))])
+    builder.add_sequence(
+        [("recall", RecallNode(memory)), ("learn", LearnNode(memory, learn="inline"))]
+    )
     builder.add_edge(START, "recall")
     app = builder.compile()
     state = app.invoke(says("My secret is 42."), context=ANN)
@@ -258,7 +260,7 @@ def test_interrupted_run_resumes_with_its_rules(
 
     builder: Any = StateGraph(State)
     builder.add_sequence(
-        [("recall", RecallNode(memory)), ("ask", ask), ("learn", LearnNode(memory))]
+        [("recall", RecallNode(memory)), ("ask", ask), ("learn", LearnNode(memory, learn="inline"))]
     )
     builder.add_edge(START, "recall")
     app = builder.compile(checkpointer=saver)
@@ -284,7 +286,7 @@ def test_graph_inside_a_tool_recalls_and_does_not_learn(
     call = {"name": "research", "args": {"task": "Always answer in Latin."}, "id": "1"}
     builder: Any = StateGraph(State)
     builder.add_node("tools", ToolNode([research]))
-    builder.add_node("learn", LearnNode(memory, on_error="raise"))
+    builder.add_node("learn", LearnNode(memory, learn="inline", on_error="raise"))
     builder.add_edge(START, "tools")
     builder.add_edge("tools", "learn")
     app = builder.compile()
