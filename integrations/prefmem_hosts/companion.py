@@ -1,0 +1,208 @@
+"""A memory beside a chat: rules before the model speaks, learning after it, never in the way."""
+
+import asyncio
+import hashlib
+import logging
+import re
+import threading
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
+
+from prefmem import ConfigError, UserRequiredError
+
+if TYPE_CHECKING:
+    from prefmem import PreferenceMemory
+
+OnMissing: TypeAlias = Literal["skip", "raise"]
+OnError: TypeAlias = Literal["log", "raise"]
+Turns: TypeAlias = Sequence[tuple[Literal["user", "assistant"], str]]
+Who: TypeAlias = Callable[[], object]
+T = TypeVar("T")
+
+_log = logging.getLogger("prefmem")
+_QUESTIONS_HELD = 512
+_FOLLOW_UP_WORDS = 15
+_REFERS_BACK = re.compile(
+    r"^(?:please\s+|ok(?:ay)?[,:]?\s+)?(?:and|also|but|or|no|now|then|again|same|shorten|rephrase"
+    r"|shorter|longer|more|less|fewer|(?:what|how) about"
+    r"|(?:make|turn|put|rewrite|change|redo|translate|do)\s+(?:it|that|this|them))\b",
+    re.I,
+)
+
+
+class Companion:
+    """Gives a host the rules for a question and learns from the dialogue, or does neither.
+
+    Args:
+        memory: The memory.
+        name: Who speaks in the log.
+        learn: Whether to learn from the dialogue: not from one that another agent leads.
+        limit: Conditional rules at most; the memory's config unless given.
+        max_tokens: Size of the block; the memory's config unless given.
+        on_missing_user: `skip` runs without memory, with one warning; `raise` fails the run.
+        on_error: `log` lets the chat go on after a failure of the memory; `raise` fails the run.
+
+    Attributes:
+        failures: Failures of the memory that the chat survived.
+
+    Raises:
+        ConfigError: A setting is none of its values.
+    """
+
+    def __init__(
+        self,
+        memory: "PreferenceMemory",
+        name: str,
+        *,
+        learn: bool = True,
+        limit: int | None = None,
+        max_tokens: int | None = None,
+        on_missing_user: OnMissing = "skip",
+        on_error: OnError = "log",
+    ) -> None:
+        """Check the settings."""
+        for setting, value, known in (
+            ("on_missing_user", on_missing_user, ("skip", "raise")),
+            ("on_error", on_error, ("log", "raise")),
+        ):
+            if value not in known:
+                raise ConfigError(f"{setting}={value!r}: pass one of {known!r}")
+        self.failures = 0
+        self._memory, self._name, self._learns = memory, name, learn
+        self._limit, self._max_tokens = limit, max_tokens
+        self._on_missing: OnMissing = on_missing_user
+        self._on_error: OnError = on_error
+        self._warned = False
+        self._recalled: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def rules(self, turns: Turns, *, who: Who, session_id: str = "") -> str:
+        """Give the block for the system prompt; empty when no rule applies.
+
+        One question is recalled once, however often the host asks; what was forgotten or changed
+        meanwhile is not in the block.
+
+        Args:
+            turns: The dialogue, oldest first; the last user turn is the question.
+            who: Finds the user's id, as authenticated by the host.
+            session_id: The conversation.
+        """
+        return self._cross("recall", who, lambda user: self._block(turns, user, session_id), "")
+
+    def learn(self, turns: Turns, *, who: Who, session_id: str = "") -> None:
+        """Hand the dialogue over to be learned in the background; a turn teaches once.
+
+        Call it after each answer, with `learn=False` too: what was recalled is recalled anew then.
+
+        Args:
+            turns: The dialogue, oldest first; best the whole of it.
+            who: Finds the user's id, as authenticated by the host.
+            session_id: The conversation.
+        """
+        self._cross("learn", who, lambda user: self._hand_over(turns, user, session_id), None)
+
+    async def arules(self, turns: Turns, *, who: Who, session_id: str = "") -> str:
+        """Do as `rules` on a worker thread."""
+        return await asyncio.to_thread(self.rules, turns, who=who, session_id=session_id)
+
+    async def alearn(self, turns: Turns, *, who: Who, session_id: str = "") -> None:
+        """Do as `learn` on a worker thread."""
+        await asyncio.to_thread(self.learn, turns, who=who, session_id=session_id)
+
+    def _block(self, turns: Turns, user: str, session_id: str) -> str:
+        asked = [text for role, text in turns if role == "user" and text.strip()]
+        if not asked:
+            return ""
+        said = "\x1f".join((session_id, str(len(asked)), asked[-1]))
+        question = user, hashlib.sha256(said.encode(errors="replace")).hexdigest()
+        with self._lock:
+            ids = self._recalled.get(question)
+        if ids is None:
+            recall = self._memory.recall(
+                asked[-1], user_id=user, session_id=session_id, context=_before(asked),
+                limit=self._limit, max_tokens=self._max_tokens,
+            )  # fmt: skip
+            ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
+            with self._lock:
+                self._recalled[question] = ids
+                while len(self._recalled) > _QUESTIONS_HELD:
+                    self._recalled.popitem(last=False)
+        return self._memory.render(ids, user_id=user, max_tokens=self._max_tokens)
+
+    def _hand_over(self, turns: Turns, user: str, session_id: str) -> None:
+        """Learn, and forget what was recalled: with what is new there may be other rules."""
+        longest = self._memory.config.max_turn_chars  # a pasted file must not keep out the rest
+        spoken = [turn for turn in turns if len(turn[1]) <= longest]
+        new = True
+        try:
+            if self._learns:
+                new = self._memory.learn_later(spoken, user_id=user, session_id=session_id)
+        finally:
+            if new:
+                self._drop(user)
+
+    def _drop(self, user: str) -> None:
+        with self._lock:
+            for question in [q for q in self._recalled if q[0] == user]:
+                del self._recalled[question]
+
+    def _cross(self, doing: str, who: Who, step: Callable[[str], T], otherwise: T) -> T:
+        """Run a step for the user; give `otherwise` when there is none or it fails."""
+        try:
+            found = who()
+            if isinstance(found, str) and found.strip():
+                return step(found)
+            self._miss(found)
+        except Exception as error:  # the chat goes on without memory
+            if isinstance(error, UserRequiredError) and self._on_missing == "raise":
+                raise
+            if self._on_error == "raise":
+                raise
+            self._survive(doing, error)
+        return otherwise
+
+    def _miss(self, found: object) -> None:
+        kind = "missing" if found is None else f"an unusable {type(found).__name__}"
+        if self._on_missing == "raise":
+            raise UserRequiredError(f"{self._name}: no user for this run (user_id is {kind})")
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                '%s: a run has no user id (it is %s), so it has no memory; on_missing_user="raise" '
+                "refuses such runs (this is said once)",
+                self._name, kind,
+            )  # fmt: skip
+
+    def _survive(self, doing: str, error: Exception) -> None:
+        """Log and count a failure; never its message, which may quote the user."""
+        self.failures += 1
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _log.warning(
+            "%s: %s failed with %s in %s, line %s; the chat goes on without it",
+            self._name, doing, type(error).__name__, place.name, place.lineno,
+        )  # fmt: skip
+
+
+def user_of(context: object) -> object:
+    """Give the `user_id` of what a host passes along with a run: an object or a mapping."""
+    if isinstance(context, Mapping):
+        return cast(Mapping[str, Any], context).get("user_id")
+    return getattr(context, "user_id", None)
+
+
+def _before(asked: Sequence[str]) -> str:
+    """Give the request that a short message refers back to, else nothing.
+
+    A request that stands by itself would only be blurred by the one before it.
+    """
+    at = len(asked) - 1
+    while at > 0 and _refers_back(asked[at]):
+        at -= 1
+    return "" if at == len(asked) - 1 else asked[at]
+
+
+def _refers_back(text: str) -> bool:
+    short = len(text.split(maxsplit=_FOLLOW_UP_WORDS)) <= _FOLLOW_UP_WORDS
+    return short and _REFERS_BACK.search(text.strip()) is not None
