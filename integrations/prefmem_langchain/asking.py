@@ -186,4 +186,4 @@ def _next(state: _Step) -> str:
 
 def _written(state: _Step) -> Held:
     """Give the host's part of the state, if a question was asked."""
-    return {state["by"]: state["held"][state["by"]]} if state.get("pending") else {}
+    return state.get("held", {}) if state.get("pending") else {}

@@ -125,7 +125,8 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
             wakes=learn == "background",
         )  # fmt: skip
         self._limit, self._max_tokens = limit, max_tokens
-        self._learns, self._placement, self._checks = learn, placement, check
+        self._learns: Learn | Literal[False] = learn
+        self._placement, self._checks = placement, check
         self._commands: Commands = commands
         self._name = name
         self._recalled, self._replies = Recalled(), Recalled()

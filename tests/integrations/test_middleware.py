@@ -1,6 +1,5 @@
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from langchain.agents import create_agent  # pyright: ignore[reportUnknownVariableType]
@@ -11,9 +10,13 @@ from prefmem import ConfigError, PreferenceMemory, StoreError, UserRequiredError
 from prefmem.testing import HashEmbedder, PhraseExtractor, TableRelater
 from prefmem_langchain import PreferenceMiddleware
 from prefmem_langchain.identity import UserId
+from prefmem_langchain.learning import Learn
 
 ANN = {"user_id": "ann"}
-remembering = partial(PreferenceMiddleware, learn="inline")
+
+
+def remembering(*memory: PreferenceMemory, **settings: Any) -> Any:  # noqa: ANN401  # hosts are loosely typed
+    return PreferenceMiddleware(*memory, **({"learn": "inline"} | settings))
 
 
 def says(*texts: str) -> dict[str, Any]:
@@ -169,7 +172,7 @@ def test_rule_forgotten_during_a_loop_is_gone(
 
 @pytest.mark.parametrize("learn", ["inline", False])
 def test_same_words_of_a_later_turn_find_newer_rules(
-    memory: PreferenceMemory, scribe: Callable[..., Any], learn: Any
+    memory: PreferenceMemory, scribe: Callable[..., Any], learn: Learn | Literal[False]
 ) -> None:
     model = scribe()
     app = agent(model, remembering(memory, learn=learn, on_error="raise"))
