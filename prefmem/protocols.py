@@ -253,7 +253,7 @@ class Transaction(Protocol):
     def forget(self, card_id: str) -> bool:
         """Remove a card from the cards, every event, link and log entry; False when there is none.
 
-        Its evidence leaves the state.
+        Its evidence leaves the state, and so do the dead jobs that hold one of its quotes.
         """
         ...
 

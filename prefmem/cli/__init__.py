@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import prefmem
-from prefmem.cli import bulk, cards, dialogue, health, pairs, training, usage
+from prefmem.cli import bulk, cards, dialogue, health, pairs, training, usage, worker
 from prefmem.cli.group import Commands
 
 __all__ = ["app", "main"]
@@ -35,6 +35,7 @@ app.command(context_settings={"ignore_unknown_options": True})(usage.feedback)  
 app.command()(usage.replay)
 app.command()(bulk.extract)
 app.add_typer(training.app, name="train")
+app.command()(worker.worker)
 app.command()(health.doctor)
 
 

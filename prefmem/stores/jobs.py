@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from prefmem.job import LONGEST, PATIENCE, Backlog, Job
@@ -213,6 +213,16 @@ def remove_job(db: sqlite3.Connection, uid: int, job: Job) -> bool:
     """Remove a job of a user within an open transaction; False where it is gone."""
     done = db.execute("delete from jobs where id = ? and uid = ?", (int(job.id), uid))
     return bool(done.rowcount)
+
+
+def remove_dead(db: sqlite3.Connection, uid: int, quotes: Iterable[str]) -> None:
+    """Remove the dead jobs of a user that hold one of these quotes, within an open transaction."""
+    rows = db.execute("select id, body from jobs where uid = ? and died_at is not null", (uid,))
+    wanted = [quote for quote in quotes if quote]
+    for number, body in rows.fetchall():
+        said = [turn.text for turn in codec.read_turns(body)]
+        if any(quote in text for quote in wanted for text in said):
+            db.execute("delete from jobs where id = ?", (number,))
 
 
 def _times(now: datetime) -> Mapping[str, float]:

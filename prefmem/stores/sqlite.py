@@ -22,7 +22,7 @@ from prefmem.ids import rule_hash
 from prefmem.interaction import Entry, KeptEdit, Offer, UserState
 from prefmem.job import Job
 from prefmem.stores import codec, journal
-from prefmem.stores.jobs import SQLiteJobs, remove_job
+from prefmem.stores.jobs import SQLiteJobs, remove_dead, remove_job
 from prefmem.stores.sqlitefile import SQLiteFile
 from prefmem.types import (
     Card,
@@ -494,8 +494,10 @@ class SQLiteTransaction:
     def forget(self, card_id: str) -> bool:
         """Remove a card from the cards, every event and every link; False when there is none.
 
-        With a card that edits taught go the kept edits.
+        With a card that edits taught go the kept edits, and with any the dead jobs that hold its
+        words.
         """
+        held = self.card(card_id)
         name = codec.name_in_changes(card_id)
         rows: list[tuple[int, str]] = self._db.execute(
             "select seq, body from events where uid = ? and instr(body, ?)", (self._uid, name)
@@ -510,6 +512,8 @@ class SQLiteTransaction:
             self._db.execute(
                 "delete from retired where uid = ? and card_id = ?", (self._uid, card_id)
             )
+        if held is not None:
+            remove_dead(self._db, self._uid, [e.quote for e in held.preference.evidence])
         if shows_edits:
             self._db.execute("delete from edits where uid = ?", (self._uid,))
         self._db.executemany(

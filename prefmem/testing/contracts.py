@@ -14,6 +14,7 @@ from prefmem.types import (
     Card,
     Change,
     Event,
+    Evidence,
     Link,
     Op,
     Preference,
@@ -358,6 +359,19 @@ def _check_jobs(store: Store, users: Sequence[UserKey], at: datetime) -> None:
     assert (revived.keys, revived.tries, revived.dead) == (("c",), 1, False)
     jobs.bury(revived, "w", at=at, error="F")
     assert (jobs.purge(at), jobs.purge(now), jobs.of(fay)) == (0, 1, ())
+
+    said = Evidence("q", "always q é")
+    card = Card("c", "fay", Preference("", "q", evidence=(said,)), "active", "said", "s", at, at)
+    for keys in ("q", "r"):
+        jobs.put(job(fay, keys, keys), most=100, most_of_user=100)
+        (held,) = lease("w")
+        jobs.bury(held, "w", at=at, error="F")
+    vector = np.array([1, 0, 0, 0], dtype=np.float32)
+    with store.write(fay) as transaction:
+        transaction.record(Event("1", "add", (Change("add", card),), at), {"c": vector})
+        transaction.forget("c")
+    assert [held.keys for held in jobs.of(fay)] == [("r",)], "a dead job holds forgotten words"
+    jobs.purge(now)
 
     jobs.retry(again, "v", due=now + _HOUR, error="E")  # so far off: a clock was set back
     assert [held.user for held in lease("w")] == [other]
