@@ -6,7 +6,7 @@ The user comes from the key or the token where these are bound to one, else from
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal, Protocol, TypeAlias, cast
@@ -58,7 +58,7 @@ class Principal:
             if not claimed:
                 raise HTTPException(
                     422,
-                    "this key may act for any user of its tenant, so the request must name one: "
+                    "no user is named, and a key for a whole tenant speaks for nobody by itself: "
                     f"send the user's id, percent-encoded, in the header {USER_HEADER}",
                 )
             return claimed
@@ -103,7 +103,7 @@ class Gate:
     """Lets requests in: by key, by token, or, on loopback only, without either.
 
     Args:
-        keys: SHA-256 of each key, with what it opens.
+        keys: SHA-256 of each key, with what it opens; read again for every request.
         tokens: Reads JWTs; None where none are taken.
         open_to_all: Whether requests from this machine need no key. Requests from other machines,
             or with a `Host` that is not this machine's (a web page that rebinds its name), are
@@ -113,14 +113,14 @@ class Gate:
 
     def __init__(
         self,
-        keys: Sequence[tuple[bytes, Principal]] = (),
+        keys: Iterable[tuple[bytes, Principal]] = (),
         *,
         tokens: Tokens | None = None,
         open_to_all: bool = False,
         limiter: Limiter | None = None,
     ) -> None:
         """Keep what opens."""
-        self._keys, self._tokens, self._open = tuple(keys), tokens, open_to_all
+        self._keys, self._tokens, self._open = keys, tokens, open_to_all
         self._limiter = limiter or Limiter()
 
     def admit(self, request: Request) -> Principal:
@@ -173,15 +173,16 @@ LOCAL = Principal("local", "", None, frozenset({"read", "write", "admin"}))
 
 
 async def authenticated(request: Request) -> Principal:
-    """Give who a request comes from: the dependency of every route; it counts against the limit.
+    """Give who a request comes from: the dependency of every route; a request counts once.
 
     Raises:
         HTTPException: 401, 403 or 429, see `Gate.admit`.
     """
-    gate = cast(Gate, request.app.state.gate)
-    principal = gate.admit(request)
-    request.state.principal = principal  # for the log and the figures
-    return principal
+    admitted = getattr(request.state, "principal", None)
+    if admitted is None:
+        admitted = cast(Gate, request.app.state.gate).admit(request)
+        request.state.principal = admitted
+    return cast(Principal, admitted)
 
 
 def claimed_user(request: Request) -> str | None:

@@ -1,0 +1,194 @@
+"""`prefmem serve`: the REST service and, with --upstream, the OpenAI-compatible proxy."""
+
+import logging
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+
+from prefmem import ConfigError, MissingExtraError
+from prefmem.cli.options import DB, Db, opened
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from prefmem import PreferenceMemory
+    from prefmem_server.settings import ServerSettings
+    from prefmem_server.tokens import JwtSettings
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_NEEDED = ("fastapi", "uvicorn", "jwt", "prometheus_client", "httpx")
+_KEYS, _TOKENS, _PROXY = "Keys", "Tokens", "Proxy"
+
+ScopeName: TypeAlias = Literal["read", "write", "admin"]
+TokenFile: TypeAlias = Path | None
+
+
+def serve(
+    ctx: typer.Context,
+    db: Db = DB,
+    host: Annotated[
+        str, typer.Option(envvar="PREFMEM_HOST", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="PREFMEM_PORT", min=0, max=65535)] = 8765,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PREFMEM_KEYS", dir_okay=False, rich_help_panel=_KEYS,
+            help="The keys file, JSON or TOML; holds hashes.",
+        ),
+    ] = None,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="No keys; answers this machine only.")
+    ] = False,
+    new_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", rich_help_panel=_KEYS,
+            help="Make a key, put its hash into --keys, show it once, and end.",
+        ),
+    ] = None,
+    tenant: Annotated[
+        str, typer.Option(rich_help_panel=_KEYS, help="Tenant of the new key.")
+    ] = "",
+    user: Annotated[
+        str | None,
+        typer.Option(rich_help_panel=_KEYS, help="The one user that the new key may act for."),
+    ] = None,
+    scope: Annotated[
+        list[ScopeName] | None,
+        typer.Option(rich_help_panel=_KEYS, help="What the new key may do; read and write."),
+    ] = None,
+    jwt_issuer: Annotated[
+        str | None, typer.Option(envvar="PREFMEM_JWT_ISSUER", rich_help_panel=_TOKENS)
+    ] = None,
+    jwt_audience: Annotated[
+        str | None, typer.Option(envvar="PREFMEM_JWT_AUDIENCE", rich_help_panel=_TOKENS)
+    ] = None,
+    jwt_secret_file: Annotated[
+        TokenFile,
+        typer.Option(
+            envvar="PREFMEM_JWT_SECRET_FILE", rich_help_panel=_TOKENS, help="Secret of HS256."
+        ),
+    ] = None,
+    jwt_key_file: Annotated[
+        TokenFile,
+        typer.Option(
+            envvar="PREFMEM_JWT_KEY_FILE", rich_help_panel=_TOKENS,
+            help="Public key, PEM, of RS256 or ES256.",
+        ),
+    ] = None,
+    jwks_file: Annotated[
+        TokenFile,
+        typer.Option(
+            envvar="PREFMEM_JWKS_FILE", rich_help_panel=_TOKENS, help="Public keys as a JWK set."
+        ),
+    ] = None,
+    upstream: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PREFMEM_UPSTREAM", rich_help_panel=_PROXY, metavar="URL",
+            help="Base URL of an OpenAI-compatible API; turns the proxy on.",
+        ),
+    ] = None,
+    upstream_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PREFMEM_UPSTREAM_KEY", rich_help_panel=_PROXY,
+            help="Key of the upstream; better in the environment.",
+        ),
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Requests a second for each key; 0 for no limit.")
+    ] = 100.0,
+    drain: Annotated[
+        float, typer.Option(min=0, help="Seconds to finish learning in, at the end.")
+    ] = 10.0,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option(help="What is logged.")
+    ] = "info",
+) -> None:  # fmt: skip
+    """Serve the memory over HTTP, and with --upstream as a proxy for any OpenAI client."""
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(f'serve needs {missing[0]}: pip install "prefmem[server]"')
+    if new_key is not None:
+        _make_key(keys, new_key, tenant, user, scope)
+        return
+    if no_auth and host not in _LOOPBACK:
+        raise ConfigError(
+            f"--no-auth lets everybody in who reaches {host}; listen on 127.0.0.1, or use --keys"
+        )
+    from prefmem_server.limits import Rate
+    from prefmem_server.settings import ServerSettings
+
+    settings = ServerSettings(
+        keys=keys,
+        jwt=_tokens(jwt_issuer, jwt_audience, jwt_secret_file, jwt_key_file, jwks_file),
+        no_auth=no_auth,
+        rate=Rate(rate, max(1.0, 2 * rate)) if rate else None,
+        drain_seconds=drain,
+    )
+    settings.gate()  # refuses before the store is made
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each upstream call
+    with opened(ctx, db, "") as memory:
+        _run(memory, settings, _proxy(memory, upstream, upstream_key), host, port)
+
+
+def _run(
+    memory: "PreferenceMemory",
+    settings: "ServerSettings",
+    routers: "list[APIRouter]",
+    host: str,
+    port: int,
+) -> None:
+    import uvicorn
+
+    from prefmem_server.app import create_app
+
+    uvicorn.run(
+        create_app(memory, settings=settings, routers=routers),
+        host=host, port=port, log_config=None, access_log=False, server_header=False,
+        timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
+    )  # fmt: skip
+
+
+def _proxy(memory: "PreferenceMemory", upstream: str | None, key: str | None) -> "list[APIRouter]":
+    if upstream is None:
+        return []
+    from prefmem_server.proxy import proxy_router
+    from prefmem_server.proxy_settings import ProxySettings
+
+    return [proxy_router(memory, ProxySettings(upstream=upstream, api_key=key))]
+
+
+def _make_key(
+    keys: Path | None,
+    name: str,
+    tenant: str,
+    user: str | None,
+    scope: list[ScopeName] | None,
+) -> None:
+    if keys is None:
+        raise typer.BadParameter("--new-key needs --keys FILE, where its hash goes")
+    from prefmem_server.keys import make_key
+
+    made = make_key(keys, name, tenant=tenant, user=user, scopes=scope or ("read", "write"))
+    typer.echo(made)
+    typer.echo(f"{keys} has its hash. The key is shown this once; keep it.", err=True)
+
+
+def _tokens(
+    issuer: str | None,
+    audience: str | None,
+    secret: TokenFile,
+    key: TokenFile,
+    jwks: TokenFile,
+) -> "JwtSettings | None":
+    if not any((issuer, audience, secret, key, jwks)):
+        return None
+    from prefmem_server.tokens import JwtSettings
+
+    return JwtSettings(issuer or "", audience or "", secret, key, jwks)
