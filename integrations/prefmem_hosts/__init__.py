@@ -1,10 +1,10 @@
 """What the hosts beside LangChain share: a memory at the border of a chat that goes on without it.
 
 companion = Companion(memory, "my host")
-block = companion.rules(turns, who=lambda: user_id)   # before the model speaks; "" for no rules
-companion.learn([*turns, answer], who=lambda: user_id)  # after it has
+block = companion.rules(lambda: Dialogue(user_id, turns))     # before the model; "" for no rules
+companion.learn(lambda: Dialogue(user_id, [*turns, answer]))  # after it
 """
 
-from prefmem_hosts.companion import Companion, OnError, OnMissing, Turns, user_of
+from prefmem_hosts.companion import Companion, Dialogue, OnError, OnMissing, Turns, user_of
 
-__all__ = ["Companion", "OnError", "OnMissing", "Turns", "user_of"]
+__all__ = ["Companion", "Dialogue", "OnError", "OnMissing", "Turns", "user_of"]

@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, cast
 
 from prefmem import ConfigError, UserRequiredError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 OnMissing: TypeAlias = Literal["skip", "raise"]
 OnError: TypeAlias = Literal["log", "raise"]
 Turns: TypeAlias = Sequence[tuple[Literal["user", "assistant"], str]]
-Who: TypeAlias = Callable[[], object]
 T = TypeVar("T")
 
 _log = logging.getLogger("prefmem")
@@ -30,6 +30,25 @@ _REFERS_BACK = re.compile(
     r"|(?:make|turn|put|rewrite|change|redo|translate|do)\s+(?:it|that|this|them))\b",
     re.I,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """What a host knows of a run.
+
+    Attributes:
+        user_id: The user's id, as authenticated by the host; anything but a text is nobody.
+        turns: What the user and the assistant said, oldest first; the last user turn is the
+            question.
+        session_id: The conversation; empty where the host names none.
+    """
+
+    user_id: object
+    turns: Turns
+    session_id: str = ""
+
+
+Read: TypeAlias = Callable[[], Dialogue]  # within the border: what it raises is survived
 
 
 class Companion:
@@ -78,50 +97,46 @@ class Companion:
         self._recalled: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def rules(self, turns: Turns, *, who: Who, session_id: str = "") -> str:
+    def rules(self, read: Read) -> str:
         """Give the block for the system prompt; empty when no rule applies.
 
         One question is recalled once, however often the host asks; what was forgotten or changed
         meanwhile is not in the block.
 
         Args:
-            turns: The dialogue, oldest first; the last user turn is the question.
-            who: Finds the user's id, as authenticated by the host.
-            session_id: The conversation.
+            read: Reads the run.
         """
-        return self._cross("recall", who, lambda user: self._block(turns, user, session_id), "")
+        return self._cross("recall", read, self._block, "")
 
-    def learn(self, turns: Turns, *, who: Who, session_id: str = "") -> None:
+    def learn(self, read: Read) -> None:
         """Hand the dialogue over to be learned in the background; a turn teaches once.
 
         Call it after each answer, with `learn=False` too: what was recalled is recalled anew then.
 
         Args:
-            turns: The dialogue, oldest first; best the whole of it.
-            who: Finds the user's id, as authenticated by the host.
-            session_id: The conversation.
+            read: Reads the run; best the whole of the dialogue.
         """
-        self._cross("learn", who, lambda user: self._hand_over(turns, user, session_id), None)
+        self._cross("learn", read, self._hand_over, None)
 
-    async def arules(self, turns: Turns, *, who: Who, session_id: str = "") -> str:
+    async def arules(self, read: Read) -> str:
         """Do as `rules` on a worker thread."""
-        return await asyncio.to_thread(self.rules, turns, who=who, session_id=session_id)
+        return await asyncio.to_thread(self.rules, read)
 
-    async def alearn(self, turns: Turns, *, who: Who, session_id: str = "") -> None:
+    async def alearn(self, read: Read) -> None:
         """Do as `learn` on a worker thread."""
-        await asyncio.to_thread(self.learn, turns, who=who, session_id=session_id)
+        await asyncio.to_thread(self.learn, read)
 
-    def _block(self, turns: Turns, user: str, session_id: str) -> str:
-        asked = [text for role, text in turns if role == "user" and text.strip()]
+    def _block(self, user: str, said: Dialogue) -> str:
+        asked = [text for role, text in said.turns if role == "user" and text.strip()]
         if not asked:
             return ""
-        said = "\x1f".join((session_id, str(len(asked)), asked[-1]))
-        question = user, hashlib.sha256(said.encode(errors="replace")).hexdigest()
+        named = "\x1f".join((said.session_id, str(len(asked)), asked[-1]))
+        question = user, hashlib.sha256(named.encode(errors="replace")).hexdigest()
         with self._lock:
             ids = self._recalled.get(question)
         if ids is None:
             recall = self._memory.recall(
-                asked[-1], user_id=user, session_id=session_id, context=_before(asked),
+                asked[-1], user_id=user, session_id=said.session_id, context=_before(asked),
                 limit=self._limit, max_tokens=self._max_tokens,
             )  # fmt: skip
             ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
@@ -131,14 +146,14 @@ class Companion:
                     self._recalled.popitem(last=False)
         return self._memory.render(ids, user_id=user, max_tokens=self._max_tokens)
 
-    def _hand_over(self, turns: Turns, user: str, session_id: str) -> None:
+    def _hand_over(self, user: str, said: Dialogue) -> None:
         """Learn, and forget what was recalled: with what is new there may be other rules."""
         longest = self._memory.config.max_turn_chars  # a pasted file must not keep out the rest
-        spoken = [turn for turn in turns if len(turn[1]) <= longest]
+        spoken = [turn for turn in said.turns if len(turn[1]) <= longest]
         new = True
         try:
             if self._learns:
-                new = self._memory.learn_later(spoken, user_id=user, session_id=session_id)
+                new = self._memory.learn_later(spoken, user_id=user, session_id=said.session_id)
         finally:
             if new:
                 self._drop(user)
@@ -148,13 +163,13 @@ class Companion:
             for question in [q for q in self._recalled if q[0] == user]:
                 del self._recalled[question]
 
-    def _cross(self, doing: str, who: Who, step: Callable[[str], T], otherwise: T) -> T:
+    def _cross(self, doing: str, read: Read, step: Callable[[str, Dialogue], T], otherwise: T) -> T:
         """Run a step for the user; give `otherwise` when there is none or it fails."""
         try:
-            found = who()
-            if isinstance(found, str) and found.strip():
-                return step(found)
-            self._miss(found)
+            said = read()
+            if isinstance(said.user_id, str) and said.user_id.strip():
+                return step(said.user_id, said)
+            self._miss(said.user_id)
         except Exception as error:  # the chat goes on without memory
             if isinstance(error, UserRequiredError) and self._on_missing == "raise":
                 raise

@@ -7,7 +7,7 @@ from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.memory import BaseMemoryBlock
 
-from prefmem_hosts import Companion, OnError, OnMissing, Turns
+from prefmem_hosts import Companion, Dialogue, OnError, OnMissing, Turns
 
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
@@ -73,10 +73,13 @@ class PreferenceBlock(BaseMemoryBlock[str]):
         **block_kwargs: Any,  # noqa: ANN401  # as in BaseMemoryBlock
     ) -> str:
         """Give the rules for the newest question, and hand the dialogue over."""
-        session = str(block_kwargs.get("session_id") or "")
-        said = turns(messages or [])
-        await self._companion.alearn(said, who=self._who, session_id=session)
-        return await self._companion.arules(said, who=self._who, session_id=session)
+
+        def read() -> Dialogue:
+            session = str(block_kwargs.get("session_id") or "")
+            return Dialogue(self._who(), turns(messages or []), session)
+
+        await self._companion.alearn(read)
+        return await self._companion.arules(read)
 
     async def _aput(self, messages: list[ChatMessage]) -> None:
         """Keep nothing of what leaves the chat history: it was learned when it was said."""

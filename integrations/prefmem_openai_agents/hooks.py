@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from agents import Agent, AgentHookContext, RunContextWrapper, RunHooks
 
-from prefmem_hosts import Companion, OnError, OnMissing, user_of
+from prefmem_hosts import Companion, Dialogue, OnError, OnMissing, user_of
 
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
@@ -74,11 +74,7 @@ class PreferenceHooks(RunHooks[Any]):
 
         async def written(context: Context, agent: Agent[Any]) -> str:
             own = base if isinstance(base, str) else await base(context, agent)
-            block = await self._companion.arules(
-                turns(context.turn_input),
-                who=lambda: self._who(context),
-                session_id=self._session(context),
-            )
+            block = await self._companion.arules(lambda: self._dialogue(context))
             return "\n\n".join(text for text in (own, block) if text)
 
         return written
@@ -89,11 +85,11 @@ class PreferenceHooks(RunHooks[Any]):
         """Hand over the dialogue, with what a session remembers of it."""
         del agent
         answer = output if isinstance(output, str) else ""
-        await self._companion.alearn(
-            [*turns(context.turn_input), ("assistant", answer)],
-            who=lambda: self._who(context),
-            session_id=self._session(context),
-        )
+        await self._companion.alearn(lambda: self._dialogue(context, ("assistant", answer)))
+
+    def _dialogue(self, context: Context, *answer: Turn) -> Dialogue:
+        said = [*turns(context.turn_input), *answer]
+        return Dialogue(self._who(context), said, self._session(context))
 
     def _who(self, context: Context) -> object:
         if self._user_id is None:
@@ -118,9 +114,11 @@ def turns(items: Sequence[object]) -> list[Turn]:
     for item in items:
         if isinstance(item, Mapping):
             message = cast(Mapping[str, object], item)
-            role = message.get("role")
-            if role == "user" or role == "assistant":
-                found.append((role, _text(message["content"])))
+            role, text = message.get("role"), _text(message.get("content", ""))
+            if role == "user":
+                found.append(("user", text))
+            elif role == "assistant":
+                found.append(("assistant", text))
     return found
 
 

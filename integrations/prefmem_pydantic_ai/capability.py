@@ -17,7 +17,7 @@ from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.run import AgentRunResult
 
 from prefmem import MissingExtraError
-from prefmem_hosts import Companion, OnError, OnMissing, user_of
+from prefmem_hosts import Companion, Dialogue, OnError, OnMissing, user_of
 
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
@@ -87,7 +87,7 @@ class PreferenceCapability(AbstractCapability[Any]):
     ) -> ModelRequestContext:
         """Add the rules for the user's last prompt to the instructions of this request."""
         block = await self._companion.arules(
-            turns(ctx.messages), who=lambda: self._who(ctx), session_id=ctx.conversation_id or ""
+            lambda: Dialogue(self._who(ctx), turns(ctx.messages), ctx.conversation_id or "")
         )
         if not block:
             return request_context
@@ -102,8 +102,13 @@ class PreferenceCapability(AbstractCapability[Any]):
     ) -> AgentRunResult[Any]:
         """Hand over what was said in this conversation; the result stays as it is."""
         conversation = ctx.conversation_id or ""
-        said = turns(result.all_messages(), conversation=conversation)
-        await self._companion.alearn(said, who=lambda: self._who(ctx), session_id=conversation)
+        await self._companion.alearn(
+            lambda: Dialogue(
+                self._who(ctx),
+                turns(result.all_messages(), conversation=conversation),
+                conversation,
+            )
+        )
         return result
 
     def _who(self, ctx: RunContext[Any]) -> object:

@@ -139,7 +139,7 @@ async def test_the_user_may_come_from_a_mapping_or_a_function(
     memory: PreferenceMemory, learned: Callable[[str], list[str]]
 ) -> None:
     await an_agent(Scripted(), memory).run(TABS, deps={"user_id": "ann"})
-    agent = an_agent(Scripted(), memory, user_id=lambda ctx: f"{ctx.deps.user_id}@x.org")
+    agent = an_agent(Scripted(), memory, user_id=lambda run: f"{run.deps.user_id}@x.org")
     await agent.run(TABS, deps=Deps("bob"))
     assert learned("ann") == learned("bob@x.org") == ["Use tabs."]
 
