@@ -46,7 +46,7 @@ def agent(
     tools: Sequence[Any] = (),
     **settings: Any,  # noqa: ANN401  # as above
 ) -> Any:  # noqa: ANN401  # as above
-    given = {"confirm": True, "learn": "inline", "on_error": "raise", **settings}
+    given: dict[str, Any] = {"confirm": True, "learn": "inline", "on_error": "raise", **settings}
     middleware: Any = PreferenceMiddleware(memory, **given)
     return create_agent(model, list(tools), middleware=[middleware], checkpointer=saver)
 
