@@ -57,7 +57,8 @@ def agent(
     model: Any,  # noqa: ANN401  # hosts are loosely typed
     **settings: Any,  # noqa: ANN401  # as above
 ) -> Any:  # noqa: ANN401  # as above
-    middleware: Any = PreferenceMiddleware(memory, **({"on_error": "raise"} | settings))
+    given: dict[str, Any] = {"on_error": "raise", **settings}
+    middleware: Any = PreferenceMiddleware(memory, **given)
     return create_agent(model, middleware=[middleware], checkpointer=InMemorySaver())
 
 
@@ -135,7 +136,8 @@ def test_who_does_not_learn_in_the_background_starts_no_worker(
 def test_other_ways_to_learn_are_refused(memory: PreferenceMemory, wrong: Any) -> None:  # noqa: ANN401  # anything
     with pytest.raises(ConfigError, match="learn="):
         PreferenceMiddleware(memory, learn=wrong)
-    for node_wrong in (wrong, False):
+    nodes: list[Any] = [wrong, False]
+    for node_wrong in nodes:
         with pytest.raises(ConfigError, match="learn="):
             LearnNode(memory, learn=node_wrong)
 
