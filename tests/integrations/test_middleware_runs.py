@@ -1,4 +1,4 @@
-"""The middleware over several runs: what is learned in one serves the next, and lies in no state."""
+"""The middleware over several runs: learned in one, used in the next, and in no state."""
 
 import sqlite3
 from collections.abc import Callable, Sequence

@@ -302,11 +302,11 @@ async def test_pitfall_13_nodes_find_the_user_of_the_run(
 ) -> None:
     model = scribe()
 
-    def chat(state: Both, runtime: Runtime[dict[str, str]]) -> dict[str, Any]:
+    def chat(state: Both, runtime: Runtime[Any]) -> dict[str, Any]:
         rules = memory.render(state["preferences"], user_id=runtime.context["user_id"])
         return {"messages": [model.invoke(with_rules(state["messages"], rules))]}
 
-    builder: Any = StateGraph(Both, context_schema=dict)
+    builder: Any = StateGraph(Both)
     builder.add_sequence(
         [
             ("recall", RecallNode(memory, on_missing_user="raise", on_error="raise")),
