@@ -148,7 +148,8 @@ def _known(error: Exception) -> tuple[int, str]:
 
 async def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem(request_id_of(request), error.status_code, error.detail, headers=error.headers)
+    detail = _ELSEWHERE.get(error.detail, error.detail)
+    return problem(request_id_of(request), error.status_code, detail, headers=error.headers)
 
 
 async def _of_memory(request: Request, error: Exception) -> Response:

@@ -22,13 +22,13 @@ CardId: TypeAlias = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class MessageIn(BaseModel):
     """A message in the form of OpenAI's chat API; only role and content are read."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     role: str = Field(description="`user`, `assistant`, `system`, `developer` or `tool`.")
     content: str | list[dict[str, Any] | str] | None = None
@@ -179,7 +179,7 @@ class FlushRequest(_Request):
 class ExportData(BaseModel):
     """Everything held about one user, in a format with a version; the memory checks the rest."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
     format: Literal["prefmem.export"] = "prefmem.export"
     version: int = Field(default=1, ge=0, le=1_000)

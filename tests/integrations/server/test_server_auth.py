@@ -1,0 +1,229 @@
+"""Keys: who gets in, for whom, to do what, and how often."""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import httpx
+import pytest
+
+from prefmem import ConfigError, PreferenceMemory
+from prefmem_server import Rate, ServerSettings, create_app
+from prefmem_server.keys import KeyFile, make_key
+from prefmem_server.limits import Limiter
+from tests.integrations.server.conftest import Door
+
+RECALL = {"query": "hello"}
+
+
+def add(client: httpx.Client, action: str) -> httpx.Response:
+    return client.post("/v1/cards", json={"action": action})
+
+
+def actions(client: httpx.Client) -> list[str]:
+    return [card["action"] for card in client.get("/v1/cards").json()["cards"]]
+
+
+def test_no_key_and_wrong_keys_are_told_how_to_send_one(door: Door) -> None:
+    nobody = door.client("ann", key=None)
+    refused = nobody.post("/v1/recall", json=RECALL)
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"] == 'Bearer realm="prefmem"'
+    assert "Authorization: Bearer" in refused.json()["detail"]
+    for headers in (
+        {"Authorization": "Bearer wrong"},
+        {"X-API-Key": "wrong"},
+        {"Authorization": "Bearer key-backend2"},
+        {"Authorization": "Basic a2V5LWJhY2tlbmQ="},
+        {"Authorization": "Bearer"},
+        {"Authorization": "key-backend"},
+        {"Authorization": "Bearer a.b.c"},
+        {"Authorization": "Bearer wrong", "X-API-Key": "key-backend"},
+    ):
+        answer = nobody.post("/v1/recall", json=RECALL, headers=headers)
+        assert answer.status_code == 401, headers
+        assert answer.headers["WWW-Authenticate"].startswith('Bearer realm="prefmem", error="')
+    binary = nobody.get("/v1/cards", headers={b"Authorization": b"Bearer \xff\xfe"})
+    assert binary.status_code == 401
+
+
+def test_every_operation_asks_for_a_key(door: Door) -> None:
+    nobody = door.client(key=None)
+    document = nobody.get("/openapi.json").json()
+    asked = 0
+    for path, methods in document["paths"].items():
+        for method in methods:
+            answer = nobody.request(method.upper(), path.replace("{", "").replace("}", ""))
+            expected = 200 if path in ("/healthz", "/readyz") else 401
+            assert answer.status_code == expected, (method, path)
+            asked += 1
+    assert asked == 22
+
+
+def test_either_header_opens(door: Door) -> None:
+    nobody = door.client("ann", key=None)
+    for headers in ({"Authorization": "bearer key-backend"}, {"X-API-Key": "key-backend"}):
+        assert nobody.post("/v1/recall", json=RECALL, headers=headers).status_code == 200
+
+
+def test_a_key_of_one_user_needs_no_name_and_takes_no_other(door: Door) -> None:
+    add(door.client("bob"), "sign as Bob")
+    add(door.client("ann"), "sign as Ann")
+    ann = door.client(key="key-ann")
+    assert actions(ann) == ["sign as Ann"]
+    assert actions(door.client("ann", key="key-ann")) == ["sign as Ann"]
+    refused = door.client("bob", key="key-ann").get("/v1/cards")
+    assert refused.status_code == 403
+    assert "bob" not in refused.text.lower()
+    for other in ("Ann", "ann ", "ann%00", "anna", "a%6En%2e"):
+        answer = ann.get("/v1/cards", headers={"Prefmem-User": other.replace(" ", "%20")})
+        assert answer.status_code == 403, other
+
+
+def test_another_users_id_in_the_body_is_refused(door: Door) -> None:
+    answer = door.client(key="key-ann").post("/v1/recall", json={**RECALL, "user_id": "bob"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["at"] == "#/user_id"
+
+
+def test_a_key_of_a_tenant_must_name_the_user(door: Door) -> None:
+    refused = door.client(None).get("/v1/cards")
+    assert refused.status_code == 422
+    assert "Prefmem-User" in refused.json()["detail"]
+    assert door.client(None).get("/v1/cards", headers={"Prefmem-User": ""}).status_code == 422
+
+
+def test_tenants_do_not_see_each_other(door: Door) -> None:
+    here, shop = door.client("ann"), door.client("ann", key="key-shop")
+    add(here, "answer in French")
+    (card_id,) = (card["id"] for card in here.get("/v1/cards").json()["cards"])
+    assert actions(shop) == []
+    assert shop.get(f"/v1/cards/{card_id}").status_code == 404
+    assert shop.delete(f"/v1/cards/{card_id}").status_code == 404
+    add(shop, "answer in German")
+    assert actions(here) == ["answer in French"]
+    assert actions(shop) == ["answer in German"]
+
+
+def test_scopes_bound_what_a_key_may_do(door: Door) -> None:
+    reader, backend = door.client("ann", key="key-reader"), door.client("ann")
+    assert reader.post("/v1/recall", json=RECALL).status_code == 200
+    refused = add(reader, "sign as Ann")
+    assert refused.status_code == 403
+    assert refused.headers["WWW-Authenticate"] == (
+        'Bearer realm="prefmem", error="insufficient_scope", scope="write"'
+    )
+    assert "'write'" in refused.json()["detail"]
+    assert backend.get("/metrics").status_code == 403
+    assert backend.post("/v1/flush").status_code == 403
+    assert backend.request("DELETE", "/v1/user").status_code == 403
+    add(backend, "sign as Ann")
+    assert door.client(key="key-ann").request("DELETE", "/v1/user").json()["cards"] == 1
+
+
+def test_a_key_that_asks_too_often_waits(serve: Callable[..., Door]) -> None:
+    door = serve(limits={"rate": Rate(0.001, 2)})
+    ann = door.client(key="key-ann")
+    answers = [ann.post("/v1/recall", json=RECALL) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].headers["Retry-After"] == "1000"  # 1 request / 0.001 a second
+    assert door.client("bob").post("/v1/recall", json=RECALL).status_code == 200
+    assert ann.get("/healthz").status_code == 200
+
+
+def test_a_bucket_fills_up_again_and_no_further() -> None:
+    now = 0.0
+    limiter = Limiter(Rate(2, 3), clock=lambda: now)
+    assert [limiter.take("a") for _ in range(4)] == [0, 0, 0, 1]  # half a second, rounded up
+    now = 0.5
+    assert [limiter.take("a") for _ in range(2)] == [0, 1]
+    now = 100.0
+    assert [limiter.take("a") for _ in range(4)] == [0, 0, 0, 1]
+    assert limiter.take("b", Rate(0.1, 1)) == 0
+    assert limiter.take("b", Rate(0.1, 1)) == 10
+    assert [Limiter().take("a") for _ in range(100)] == [0] * 100
+
+
+def test_a_key_that_was_taken_back_opens_no_more(tmp_path: Path) -> None:
+    now, path = 0.0, tmp_path / "keys.json"
+    made = [make_key(path, name) for name in ("one", "two")]
+    keys = KeyFile(path, clock=lambda: now)
+    assert [principal.name for _, principal in keys] == ["one", "two"]
+    assert [digest for digest, _ in keys] == [sha256(key.encode()).digest() for key in made]
+    kept = json.loads(path.read_text())["keys"][1:]
+    path.write_text(json.dumps({"keys": kept}))
+    now = 1.0
+    assert [principal.name for _, principal in keys] == ["two"]
+    path.write_text("{broken")
+    now = 2.0
+    assert [principal.name for _, principal in keys] == ["two"]
+    path.unlink()
+    now = 3.0
+    assert [principal.name for _, principal in keys] == ["two"]
+
+
+def test_keys_have_limits_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "keys.toml"
+    digest = sha256(b"k").hexdigest()
+    path.write_text(f'[[keys]]\nname = "a"\nsha256 = "{digest}"\nrate = 5\n')
+    ((_, principal),) = KeyFile(path)
+    assert principal.rate == Rate(5, 10)
+    assert (principal.tenant, principal.user_id) == ("", None)
+    assert principal.scopes == {"read", "write"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "neither JSON"),
+        ("[]", "the top level"),
+        ('{"keys": []}', "holds no key"),
+        ('{"keys": [{"name": "a", "sha256": "00"}]}', "keys.0.sha256"),
+        ('{"keys": [{"name": "a b", "sha256": "%s"}]}', "keys.0.name"),
+        ('{"keys": [{"name": "a", "sha256": "%s", "role": "x"}]}', "keys.0.role"),
+        ('{"keys": [{"name": "a", "sha256": "%s", "scopes": ["all"]}]}', "keys.0.scopes"),
+        ('{"keys": [{"name": "a", "sha256": "%s"}, {"name": "b", "sha256": "%s"}]}', "sha256"),
+        ('{"keys": [{"name": "a", "sha256": "%s", "user": "a\\u0000"}]}', "keys.0.user"),
+        ("[" * 100_000, "neither JSON"),
+    ],
+)
+def test_a_broken_keys_file_is_refused_by_name(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(text.replace("%s", "ab" * 32))
+    with pytest.raises(ConfigError, match=why):
+        ServerSettings(keys=path).gate()
+
+
+def test_a_server_that_nobody_or_everybody_could_call_does_not_start(
+    memory: PreferenceMemory, tmp_path: Path, keys_file: Path
+) -> None:
+    with pytest.raises(ConfigError, match="--new-key"):
+        create_app(memory, settings=ServerSettings())
+    with pytest.raises(ConfigError, match="cannot read"):
+        create_app(memory, settings=ServerSettings(keys=tmp_path / "none.json"))
+    with pytest.raises(ConfigError, match="exclude each other"):
+        create_app(memory, settings=ServerSettings(keys=keys_file, no_auth=True))
+
+
+def test_without_keys_this_machine_is_let_in(serve: Callable[..., Door]) -> None:
+    door = serve(ServerSettings(no_auth=True))
+    client = door.client("ann", key=None)
+    assert client.post("/v1/recall", json=RECALL).status_code == 200
+    assert client.get("/metrics").status_code == 200
+    assert client.get("/v1/cards", headers={"Host": "localhost:1234"}).status_code == 200
+    for host in ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "[::2]"):
+        answer = client.get("/v1/cards", headers={"Host": host})
+        assert answer.status_code == 403, host
+    assert door.client(None, key=None).get("/v1/cards").status_code == 422
+
+
+async def test_without_keys_other_machines_are_not(memory: PreferenceMemory) -> None:
+    app = create_app(memory, settings=ServerSettings(no_auth=True))
+    for peer, status in (("127.0.0.1", 200), ("10.1.2.3", 403), ("testclient", 403)):
+        transport = httpx.ASGITransport(app, client=(peer, 4000))
+        headers = {"Prefmem-User": "ann"}
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost", headers=headers
+        ) as client:
+            assert (await client.get("/v1/cards")).status_code == status
