@@ -156,9 +156,21 @@ class PreferenceTools:
         self,
         preference_id: Id,
         ctx: Context,
-        action: Action | None = None,
-        condition: Condition | None = None,
-        polarity: Direction | None = None,
+        action: Annotated[
+            Annotated[Slot, Field(min_length=1)] | None,
+            Field(description="What to do or to avoid from now on; omit it to leave it."),
+        ] = None,
+        condition: Annotated[
+            Slot | None,
+            Field(
+                description='When it applies, completing "When ..."; empty for every answer; '
+                "omit it to leave it."
+            ),
+        ] = None,
+        polarity: Annotated[
+            Polarity | None,
+            Field(description="avoid if the action keeps away from something, else do."),
+        ] = None,
     ) -> Changed:
         """Change what a rule says."""
         user, memory = self._mine(WRITE)
