@@ -87,7 +87,7 @@ class Config(BaseModel):
         "comes puts it off again, ten times at most.",
     )
     learn_threads: int = Field(
-        default=2, ge=1, le=16, description="Users that a process learns from at once, at most."
+        default=1, ge=1, le=16, description="Users that a process learns from at once, at most."
     )
     learn_tries: int = Field(
         default=5, ge=1, le=100, description="Times that a job is tried before it counts as dead."

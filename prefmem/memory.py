@@ -15,7 +15,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
-from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -825,16 +824,15 @@ class PreferenceMemory(Steps):
         """Stop learning and release the store; closing twice is fine.
 
         Args:
-            timeout: Seconds that what waits may still take, where this process learns in the
+            timeout: Seconds in which what waits is still begun, where this process learns in the
                 background. What is left stays in the store, for the next that opens it.
         """
         if self._owner is not None:
             return
         if self._worker.awake:
-            until = monotonic() + timeout
             with suppress(StoreError):  # closed already, or down: the jobs stay
                 self._worker.drain(timeout)
-            self._worker.stop(max(0.0, until - monotonic()))
+            self._worker.stop()
         self._store.close()
 
     def __enter__(self) -> Self:

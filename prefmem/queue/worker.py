@@ -28,6 +28,7 @@ KEPT = timedelta(days=7)  # that a job which failed too often stays
 _FIRST_WAIT = timedelta(seconds=2)  # after a failure; doubles with each
 _LONGEST_WAIT = timedelta(minutes=5)
 _LOOK = 5.0  # seconds between looks for what other processes left
+_GRACE = 5.0  # seconds that running jobs have at the end
 _TOO_MANY = 16  # jobs of a store that begin at once, at most
 T = TypeVar("T")
 _log = logging.getLogger("prefmem")
@@ -116,11 +117,15 @@ class Worker:
             with self._changed:
                 self._hurried -= 1
 
-    def stop(self, timeout: float = 0.0) -> bool:
-        """Begin no more jobs, and wait for those that run; True when they have ended in time."""
+    def stop(self) -> bool:
+        """Begin no more jobs, and wait for those that run, for five seconds at most.
+
+        Gives whether they have ended. Threads that an interpreter leaves behind in a model may
+        abort the process at its end, so they are waited for.
+        """
         if self._pid != os.getpid():
             return True
-        until = monotonic() + timeout
+        until = monotonic() + _GRACE
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -248,7 +253,7 @@ def _stop_at_exit(worker: Worker) -> Callable[[], None]:
     def stop() -> None:
         held = alive()
         if held is not None:
-            held.stop(5.0)
+            held.stop()
 
     atexit.register(stop)
     return stop

@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from prefmem.job import LONGEST, PATIENCE, Backlog, Job
 from prefmem.stores import codec
@@ -34,27 +35,46 @@ class SQLiteJobs:
         self._file = file
 
     def put(self, job: Job, *, most: int, most_of_user: int) -> int:
-        """Put a job in, once; gives how many others were dropped to make room."""
+        """Put a job in, once; gives how many others were dropped to make room.
+
+        A chat waits for it, so it asks little of the database: each statement may cost a turn at
+        Python's interpreter lock.
+        """
+        keys = set(job.keys)
         with self._file.lock, self._file.explained("write"), self._file.begin():
-            db = self._file.db
-            db.execute(
+            self._file.db.execute(
                 "insert or ignore into users (tenant, ext_id) values (?, ?)",
                 (job.user.tenant, job.user.user_id),
             )
-            uid = self._uid(job.user)
-            if self._held(uid, job) or self._replaced(uid, job):
+            rows = self._file.db.execute(
+                "select jobs.id, jobs.session_id, keys, queued_at, "
+                "tries = 0 and owner = '' and died_at is null, (select count(*) from jobs) "
+                "from users left join jobs using (uid) where tenant = ? and ext_id = ? "
+                "order by jobs.id",
+                (job.user.tenant, job.user.user_id),
+            ).fetchall()
+            held, total = [row for row in rows if row[0] is not None], rows[0][5]
+            mine = [(row, set(json.loads(row[2]))) for row in held if row[1] == job.session_id]
+            if any(keys <= theirs for _, theirs in mine):
                 return 0
-            dropped = self._drop(most_of_user, "uid = ?", uid) + self._drop(most, "?", 1)
-            db.execute(
+            replaced = [row for row, theirs in mine if row[4] and theirs <= keys]
+            if replaced:
+                self._replace(replaced, job)
+                return 0
+            dropped = 0
+            if len(held) >= most_of_user or total >= most:
+                dropped = self._drop(self._uid(job.user), most, most_of_user)
+            self._file.db.execute(
                 "insert into jobs (uid, session_id, keys, body, queued_at, due) "
-                "values (?, ?, ?, ?, ?, ?)",
+                "select uid, ?, ?, ?, ?, ? from users where tenant = ? and ext_id = ?",
                 (
-                    uid,
                     job.session_id,
                     json.dumps(job.keys),
                     codec.write_turns(job.turns),
                     job.queued_at.timestamp(),
                     job.due.timestamp(),
+                    job.user.tenant,
+                    job.user.user_id,
                 ),
             )
             return dropped
@@ -154,40 +174,28 @@ class SQLiteJobs:
         ).fetchone()
         return int(row[0]) if row else -1
 
-    def _held(self, uid: int, job: Job) -> bool:
-        """Whether a job of this conversation holds all of it already."""
-        rows = self._file.db.execute(
-            "select keys from jobs where uid = ? and session_id = ?", (uid, job.session_id)
-        ).fetchall()
-        return any(set(job.keys) <= set(json.loads(keys)) for (keys,) in rows)
-
-    def _replaced(self, uid: int, job: Job) -> bool:
+    def _replace(self, rows: Sequence[tuple[Any, ...]], job: Job) -> None:
         """Put a job in the place of the waiting ones that it holds all of."""
-        db = self._file.db
-        rows = db.execute(
-            "select id, keys, queued_at from jobs where uid = ? and session_id = ? "
-            "and tries = 0 and owner = '' and died_at is null order by id",
-            (uid, job.session_id),
-        ).fetchall()
-        rows = [row for row in rows if set(json.loads(row[1])) <= set(job.keys)]
-        if not rows:
-            return False
-        (first, _, queued_at), *others = rows
+        first, *others = rows
         delay = (job.due - job.queued_at).total_seconds()
-        db.execute(
+        self._file.db.execute(
             "update jobs set keys = ?, body = ?, due = ? where id = ?",
             (
                 json.dumps(job.keys),
                 codec.write_turns(job.turns),
-                min(job.due.timestamp(), queued_at + PATIENCE * delay),
-                first,
+                min(job.due.timestamp(), first[3] + PATIENCE * delay),
+                first[0],
             ),
         )
-        db.executemany("delete from jobs where id = ?", [(row[0],) for row in others])
-        return True
+        for other in others:
+            self._file.db.execute("delete from jobs where id = ?", (other[0],))
 
-    def _drop(self, most: int, among: str, value: int) -> int:
-        """Make room for one more among some jobs: dead ones first, then waiting ones, by age."""
+    def _drop(self, uid: int, most: int, most_of_user: int) -> int:
+        """Make room for one more, of the user and in all."""
+        return self._drop_some(most_of_user, "uid = ?", uid) + self._drop_some(most, "?", 1)
+
+    def _drop_some(self, most: int, among: str, value: int) -> int:
+        """Make room for one more: dead ones first, then those never begun, each by age."""
         db = self._file.db
         held = db.execute(f"select count(*) from jobs where {among}", (value,)).fetchone()[0]  # noqa: S608  # fixed texts
         return db.execute(

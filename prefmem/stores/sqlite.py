@@ -160,22 +160,30 @@ class SQLiteStore:
 
     def known(self, user: UserKey, keys: Sequence[str]) -> frozenset[str]:
         """Say which of these idempotency keys were recorded before."""
+        asked = {key: _same(key) for key in keys}
+        wanted = list(dict.fromkeys(same for names in asked.values() for same in names))
+        found: set[str] = set()
         with self._file.lock, self._file.explained("read"):
             uid = self._uid(user)
-            return frozenset(key for key in keys if self._knows(uid, key))
+            for start in range(0, len(wanted), _IN_A_QUERY):
+                some = wanted[start : start + _IN_A_QUERY]
+                marks = ",".join("?" * len(some))
+                rows = self._file.db.execute(
+                    f"select key from events where uid = ? and key in ({marks})",  # noqa: S608  # only question marks are put in
+                    (uid, *some),
+                ).fetchall()
+                found.update(row[0] for row in rows)
+            known = {key for key, names in asked.items() if not found.isdisjoint(names)}
+            bare = [key for key in keys if key.endswith(":") and key not in known]
+            known.update(key for key in bare if self._begins(uid, key))
+        return frozenset(known)
 
-    def _knows(self, uid: int, key: str) -> bool:
-        """Look a key up; `words:` is `words:x`, told without the turn before."""
-        words, colon, before = key.partition(":")
-        if colon and not before:
-            found = self._file.db.execute(
-                "select 1 from events where uid = ? and key >= ? and key < ?",
-                (uid, f"{words}:", f"{words};"),
-            )
-        else:
-            found = self._file.db.execute(
-                "select 1 from events where uid = ? and key in (?, ?)", (uid, key, f"{words}:")
-            )
+    def _begins(self, uid: int, words: str) -> bool:
+        """Whether a key `words:x` was recorded; `words:` is that, told without the turn before."""
+        found = self._file.db.execute(
+            "select 1 from events where uid = ? and key >= ? and key < ? limit 1",
+            (uid, words, f"{words[:-1]};"),
+        )
         return found.fetchone() is not None
 
     def events(self, user: UserKey, *, card_id: str | None = None) -> tuple[Event, ...]:
@@ -649,6 +657,12 @@ class SQLiteTransaction:
                 ),
             )
         return bool(done.rowcount)
+
+
+def _same(key: str) -> tuple[str, ...]:
+    """Give the names under which a key may have been recorded: `words:x` is `words:`, too."""
+    words, colon, before = key.partition(":")
+    return (key, f"{words}:") if colon and before else (key,)
 
 
 def _next_seq(db: sqlite3.Connection, uid: int) -> int:

@@ -20,7 +20,7 @@ from prefmem.testing import PhraseExtractor
 from prefmem.types import Preference, UserKey, Window
 
 Open = Callable[..., PreferenceMemory]
-EAGER = Config(learn_delay=0)
+EAGER = Config(learn_delay=0, learn_threads=2)
 PATIENT = Config(learn_delay=60)
 
 
