@@ -54,6 +54,7 @@ from prefmem.protocols import (
     UserModel,
     Writer,
 )
+from prefmem.question import question_of
 from prefmem.queue.outbox import Outbox
 from prefmem.queue.worker import Worker
 from prefmem.render import render_block
@@ -451,7 +452,7 @@ class PreferenceMemory(Steps):
 
     def recall(
         self,
-        query: str,
+        query: str | Iterable[Message],
         *,
         user_id: str,
         session_id: str = "",
@@ -464,7 +465,8 @@ class PreferenceMemory(Steps):
         """Find the rules that apply to a query; often there is none, and none is given.
 
         Args:
-            query: What the user asks for now.
+            query: What the user asks for now, or the dialogue so far, as for `learn`: then its last
+                user turn is the query, and the one that this refers back to the context.
             user_id: The user, as authenticated by the host.
             session_id: The conversation.
             context: What the user asked for before, which a follow-up ("shorter, please") needs.
@@ -487,6 +489,10 @@ class PreferenceMemory(Steps):
             raise InputError(f"limit={limit!r} is below 0")
         if min_score is not None and not 0 <= min_score <= 1:
             raise InputError(f"min_score={min_score!r} is not in [0, 1]")
+        if not isinstance(query, str):
+            turns = to_turns(query, max_chars=self.config.max_turn_chars)
+            query, earlier = question_of(turns)
+            context = context or earlier
         index = self._index(user)
         floor, now = self._floor if min_score is None else min_score, self._clock()
         asked = views(clean(query), clean(context))
