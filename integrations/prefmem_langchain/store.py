@@ -14,13 +14,14 @@ from prefmem.interaction import Entry, KeptEdit, UserState
 from prefmem.protocols import Jobs
 from prefmem.types import Card, Erasure, Event, Shelf, Status, UserKey
 from prefmem_langchain import store_names as names
-from prefmem_langchain.store_access import Access, Found
+from prefmem_langchain.store_access import Access, Found, Place
 from prefmem_langchain.store_commit import damaged, entry_key, write_offer
 from prefmem_langchain.store_jobs import BaseStoreJobs
 from prefmem_langchain.store_reader import Reader, head_place
 from prefmem_langchain.store_write import BaseStoreTransaction
 
 _SPACE = (names.SETTINGS, "space")
+_A_DAY = 24 * 3600 * 10**6  # microseconds
 
 
 class BaseStoreStorage:
@@ -200,15 +201,16 @@ class BaseStoreStorage:
     def forget_user(self, user: UserKey) -> Erasure:
         """Remove everything held about a user.
 
-        The log's beginning and the version item go first: without them the rest counts no more.
-        Damaged items are removed, too. When the freed bytes leave its files is up to the database,
-        so the receipt never says that they have.
+        The log's beginning goes first: without it the rest counts no more. Its name, a random one,
+        stays for a day, so that what another process was writing is known for what it is. Damaged
+        items are removed, too. When the freed bytes leave its files is up to the database, so the
+        receipt never says that they have.
         """
         with self._alone(user):
             cards, events = self._counted(user)
             found: list[Found] = self._access.all(names.everything(user))
             roots = [place for place, value in found if value.get("root") == place[1]]
-            self._access.put(dict.fromkeys([*roots, head_place(user)]))
+            self._access.put(self._erased(roots) | dict.fromkeys([*roots, head_place(user)]))
             while True:  # again for what was written meanwhile
                 jobs = self._jobs.everything_of(user)
                 self._access.put(dict.fromkeys([*(place for place, _ in found), *jobs]))
@@ -227,6 +229,15 @@ class BaseStoreStorage:
     def close(self) -> None:
         """Use the store no more; the host's store stays open. Closing twice is fine."""
         self._access.close()
+
+    def _erased(self, roots: Iterable[Place]) -> dict[Place, Mapping[str, object] | None]:
+        """Name the logs that are erased now, and those of more than a day ago no more."""
+        now = self._clock()
+        old = self._access.all(names.ERASED)
+        values: dict[Place, Mapping[str, object] | None] = {
+            place: None for place, value in old if now - int(value.get("at", 0)) > _A_DAY
+        }
+        return values | {(names.ERASED, root): {"at": now} for _, root in roots}
 
     def _counted(self, user: UserKey) -> tuple[int, int]:
         """Count cards and lines of the log; of a damaged user nothing is counted."""

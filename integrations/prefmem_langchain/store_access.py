@@ -79,11 +79,6 @@ class Access:
         found = (((item.namespace, item.key), _value(item)) for item in items)
         return [pair for pair in found if pair[0][0][: len(prefix)] == prefix]
 
-    def holds_more(self, prefix: Namespace, than: int) -> bool:
-        """Whether a search gives fewer items than there are."""
-        op = SearchOp(prefix, None, 1, than, None, refresh_ttl=False)
-        return bool(self._read([op])[0])
-
     def put(self, values: Values) -> None:
         """Write values, and remove what is None, in the order given.
 

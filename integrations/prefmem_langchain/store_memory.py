@@ -60,7 +60,7 @@ def memory_on(
 
 def _closed_aside(memory: PreferenceMemory) -> None:
     """Close a memory whose store is gone, on a thread of its own: locks may be held on this one."""
-    threading.Thread(target=memory.close, name="prefmem-close", daemon=True).start()
+    threading.Thread(target=memory.close, args=(0.0,), name="prefmem-close", daemon=True).start()
 
 
 def _with_packaged_models(storage: Store, config: Config) -> PreferenceMemory:

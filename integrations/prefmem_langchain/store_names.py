@@ -20,6 +20,7 @@ Namespace = tuple[str, ...]
 
 SETTINGS: Namespace = (ROOT, "=settings")
 JOBS: Namespace = (ROOT, "=queue")
+ERASED: Namespace = (ROOT, "=erased")  # random names of logs that were erased: of nobody any more
 
 
 def label(text: str) -> str:

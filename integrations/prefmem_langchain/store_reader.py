@@ -70,12 +70,11 @@ class Reader:
         Raises:
             StoreUnavailableError: Items are damaged or missing.
         """
-        head, found = None, list[Found]()
-        for _ in range(_TRIES):
+        for left in reversed(range(_TRIES)):
             head = self.head(user)
             if head is None:
                 self.drop(user)
-                return View()
+                break
             kept = self._recent(user)
             if kept is not None and kept.view.token == head.token:
                 return kept.view
@@ -84,7 +83,9 @@ class Reader:
             if whole is not None:
                 self.keep(user, whole)
                 return whole.view
-        return self._without(user, head, found)
+            if not left:
+                return self._without(head, found)
+        return View()
 
     def keep(self, user: UserKey, kept: Kept) -> None:
         """Keep a user in memory, if there is room."""
@@ -187,15 +188,14 @@ class Reader:
         view.token, view.state = head.token, head.state
         return Kept(view, parsed, size)
 
-    def _without(self, user: UserKey, head: Head | None, found: list[Found]) -> View:
+    def _without(self, head: Head, found: list[Found]) -> View:
         """Give a user whose log has no beginning: an erasure met a write of another process.
 
         What that write left is unclean, so that the next one removes it.
         """
-        keys = {key for _, key in (place for place, _ in found)}
-        whole = not self._access.holds_more(names.commits(user), len(found))
-        if head is None or (head.root not in keys and whole):
-            return View(unclean=frozenset(keys))
+        keys = frozenset(key for (_, key), _ in found)
+        if head.root not in keys and self._access.get((names.ERASED, head.root))[0] is not None:
+            return View(unclean=keys)
         raise StoreUnavailableError(
             f"{self._access.name} gives {len(keys)} of {head.count} entries of a user's log; "
             "restore a backup of its database, or erase the user with forget_user"
