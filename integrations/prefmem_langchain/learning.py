@@ -1,10 +1,12 @@
 """Learning from a thread: what is new in it, and where it is learned."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from langchain_core.messages import BaseMessage
+from langchain_core.runnables.config import var_child_runnable_config
 
 from prefmem_langchain.convert import dialogue, is_human
 from prefmem_langchain.identity import session
@@ -13,8 +15,9 @@ if TYPE_CHECKING:
     from prefmem import PreferenceMemory
 
 Learn: TypeAlias = Literal["background", "inline"]
+T = TypeVar("T")
 LEARN = ("background", "inline")
-_CONTEXT = 6  # messages before what is new that are passed on with it
+CONTEXT = 6  # messages that are passed on with what is new
 
 
 def learn_from(
@@ -47,12 +50,20 @@ def learn_from(
     known = marks.index(after) if after in marks and after else -1
     if not any(marks[known + 1 :]):
         return newest
-    window = spoken[max(0, known + 1 - _CONTEXT) :] if known >= 0 else spoken
-    if how == "inline":
-        memory.learn(window, user_id=user, session_id=session())
-    else:
-        memory.learn_later(window, user_id=user, session_id=session())
+    window = spoken[max(0, known + 1 - CONTEXT) :] if known >= 0 else spoken
+    thread, hand_over = session(), memory.learn if how == "inline" else memory.learn_later
+    apart(lambda: hand_over(window, user_id=user, session_id=thread))
     return newest
+
+
+def apart(call: Callable[[], T]) -> T:
+    """Call what may ask a chat model, so that the run around it streams none of its tokens."""
+
+    def unseen() -> T:
+        var_child_runnable_config.set(None)
+        return call()
+
+    return copy_context().run(unseen)
 
 
 def _marks(spoken: Sequence[BaseMessage], by: str, user: str) -> Iterator[str]:

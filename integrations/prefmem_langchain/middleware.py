@@ -28,7 +28,7 @@ from prefmem_langchain.confirm import ConfirmAsker
 from prefmem_langchain.convert import dialogue, earlier, last_human, messages_of
 from prefmem_langchain.elicit import ElicitAsker
 from prefmem_langchain.identity import OnMissing, UserId, inside_tool, session
-from prefmem_langchain.learning import LEARN, Learn, learn_from
+from prefmem_langchain.learning import CONTEXT, LEARN, Learn, apart, learn_from
 from prefmem_langchain.placing import PLACEMENTS, Placement, appended
 from prefmem_langchain.recalled import Recalled, question_of
 from prefmem_langchain.recheck import asked_again, final_text, streamed
@@ -257,7 +257,8 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
         Gives that, and what else the turn asks for.
         """
         spoken = dialogue(messages[: position + 1], max_chars=memory.config.max_turn_chars)
-        found = memory.command(spoken, user_id=user, session_id=session())
+        last, thread = spoken[-CONTEXT:], session()
+        found = apart(lambda: memory.command(last, user_id=user, session_id=thread))
         if found.reply:
             self._replies.put(question_of(messages, position, user), (found.reply,))
         return found.reply, found.rest

@@ -106,16 +106,17 @@ def test_pitfall_03_what_was_not_learned_then_is_learned_later(
 def test_pitfall_04_a_turn_that_failed_is_learned_with_the_next(
     memory: PreferenceMemory, scribe: Callable[..., Any], saver: Saver
 ) -> None:
-    model = scribe("Fine.", LookupError("down"), LookupError("down"), "Fine.")
+    model = scribe("Fine.", *[LookupError("down")] * 8, "Fine.")
     app = agent(memory, model, saver=saver)
     app.invoke(says("Always use CTEs."), thread("t"), context=ANN)
-    for text in ("Always answer briefly.", "Always be kind."):
+    for number in range(8):
         with pytest.raises(LookupError):
-            app.invoke(says(text), thread("t"), context=ANN)
+            app.invoke(says(f"Always say word{number}."), thread("t"), context=ANN)
     assert texts(memory) == ["Use CTEs."]
     app.invoke(says("Always use SI units."), thread("t"), context=ANN)
-    assert texts(memory) == ["Use CTEs.", "Answer briefly.", "Be kind.", "Use SI units."]
-    assert lessons(memory) == [1, 1, 1, 1]
+    failed = [f"Say word{number}." for number in range(8)]
+    assert texts(memory) == ["Use CTEs.", *failed, "Use SI units."]
+    assert lessons(memory) == [1] * 10
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

@@ -25,7 +25,7 @@ from langgraph.graph import (  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.runtime import Runtime
 from langgraph.types import Command, Send, interrupt
 
-from prefmem import PreferenceMemory
+from prefmem import Preference, PreferenceMemory, Window
 from prefmem.testing import HashEmbedder, TableRelater
 from prefmem_langchain import (
     LearnNode,
@@ -235,6 +235,30 @@ async def test_pitfall_11_an_extractor_streams_nothing_to_the_user(
         assert len(runs) == 1
         assert len(extractor.seen) == 3
         assert "Answer briefly." in texts(memory)
+
+
+@pytest.mark.parametrize("text", ["Always answer briefly.", "Remember that I like CTEs."])
+def test_pitfall_11_nor_one_of_your_own(scribe: Callable[..., Any], text: str) -> None:
+    asked = scribe("answer briefly")
+
+    class Naive:
+        def extract(self, window: Window, turn_ids: Sequence[str]) -> tuple[Preference, ...]:
+            del window, turn_ids
+            asked.invoke("What does the user like?")
+            return ()
+
+    with PreferenceMemory(
+        ":memory:",
+        extractor=Naive(),
+        judge="none",
+        embedder=HashEmbedder(),
+        relater=TableRelater(),
+        reranker="none",
+    ) as memory:
+        app = agent(memory, scribe("one two"), saver=InMemorySaver(), learn="inline")
+        parts = app.stream(says(text), thread("t"), context=ANN, stream_mode="messages")
+        assert [t for m, _ in parts if (t := str(m.text))] == ["one", "two"]
+        assert asked.seen
 
 
 @pytest.mark.filterwarnings("ignore:The v3 streaming protocol")
