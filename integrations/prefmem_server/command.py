@@ -21,7 +21,6 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _NEEDED = ("fastapi", "uvicorn", "jwt", "prometheus_client", "httpx")
 _KEYS, _TOKENS, _PROXY = "Keys", "Tokens", "Proxy"
 
-ScopeName: TypeAlias = Literal["read", "write", "admin"]
 TokenFile: TypeAlias = Path | None
 
 
@@ -57,8 +56,11 @@ def serve(
         typer.Option(rich_help_panel=_KEYS, help="The one user that the new key may act for."),
     ] = None,
     scope: Annotated[
-        list[ScopeName] | None,
-        typer.Option(rich_help_panel=_KEYS, help="What the new key may do; read and write."),
+        list[str] | None,
+        typer.Option(
+            rich_help_panel=_KEYS, metavar="read|write|admin",
+            help="What the new key may do; read and write.",
+        ),
     ] = None,
     jwt_issuer: Annotated[
         str | None, typer.Option(envvar="PREFMEM_JWT_ISSUER", rich_help_panel=_TOKENS)
@@ -169,7 +171,7 @@ def _make_key(
     name: str,
     tenant: str,
     user: str | None,
-    scope: list[ScopeName] | None,
+    scope: list[str] | None,
 ) -> None:
     if keys is None:
         raise typer.BadParameter("--new-key needs --keys FILE, where its hash goes")

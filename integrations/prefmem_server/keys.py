@@ -142,7 +142,7 @@ def make_key(
     *,
     tenant: str = "",
     user: str | None = None,
-    scopes: Sequence[Scope] = ("read", "write"),
+    scopes: Sequence[str] = ("read", "write"),
 ) -> str:
     """Make a key, put its hash into a keys file, and give it: it is not to be had again.
 

@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from prefmem import PreferenceMemory
+from prefmem.testing import HashEmbedder, PhraseExtractor, TableRelater, WordJudge
 from prefmem_server import ServerSettings, create_app
 
 KEYS: tuple[dict[str, Any], ...] = (
@@ -41,7 +42,7 @@ class Door:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         if user is not None:
             headers["Prefmem-User"] = quote(user, safe="")
-        made = httpx.Client(base_url=self.address, headers=headers, timeout=30)
+        made = httpx.Client(base_url=self.address, headers=headers, timeout=60, verify=False)
         return self.stack.enter_context(made)
 
 
@@ -63,17 +64,21 @@ def serving(app: FastAPI) -> Generator[str]:
         thread.join(30)
 
 
-@pytest.fixture
-def keys_file(tmp_path: Path) -> Path:
+def write_keys(path: Path) -> Path:
     """Write a keys file with the keys above."""
     entries = [
         {name: value for name, value in entry.items() if name != "key"}
         | {"sha256": sha256(entry["key"].encode()).hexdigest()}
         for entry in KEYS
     ]
-    path = tmp_path / "keys.json"
     path.write_text(dumps({"keys": entries}), encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def keys_file(tmp_path: Path) -> Path:
+    """Give a keys file with the keys above."""
+    return write_keys(tmp_path / "keys.json")
 
 
 @pytest.fixture
@@ -101,3 +106,16 @@ def serve(
 def door(serve: Callable[..., Door]) -> Door:
     """Give a running service."""
     return serve()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """Give a running service that the tests of a module share; what they store stays."""
+    folder = tmp_path_factory.mktemp("shared")
+    memory = PreferenceMemory(
+        folder / "prefs.db", extractor=PhraseExtractor(), embedder=HashEmbedder(),
+        relater=TableRelater(), reranker="none", judge=WordJudge(),
+    )  # fmt: skip
+    app = create_app(memory, settings=ServerSettings(keys=write_keys(folder / "keys.json")))
+    with ExitStack() as stack:
+        yield Door(stack.enter_context(serving(app)), memory, app, stack)

@@ -54,20 +54,20 @@ IDS = (
 )
 
 
-def test_each_id_is_a_user_of_its_own(door: Door) -> None:
+def test_each_id_is_a_user_of_its_own(shared: Door) -> None:
     for number, user in enumerate(IDS):
-        added = door.client(user).post("/v1/cards", json={"action": f"count to {number}"})
+        added = shared.client(user).post("/v1/cards", json={"action": f"count to {number}"})
         assert added.status_code == 201, user
     for number, user in enumerate(IDS):
-        cards = door.client(user).get("/v1/cards").json()["cards"]
+        cards = shared.client(user).get("/v1/cards").json()["cards"]
         assert [card["action"] for card in cards] == [f"count to {number}"], user
-        assert [c.preference.action for c in door.memory.list(user_id=user)] == [
+        assert [c.preference.action for c in shared.memory.list(user_id=user)] == [
             f"count to {number}"
         ]
-        exported = door.client(user).get("/v1/export").json()
+        exported = shared.client(user).get("/v1/export").json()
         assert exported["user_id"] == user
     for user in IDS:
-        receipt = door.client(user, key="key-ops").request("DELETE", "/v1/user").json()
+        receipt = shared.client(user, key="key-ops").request("DELETE", "/v1/user").json()
         assert receipt["cards"] == 1, user
 
 
@@ -87,21 +87,21 @@ def test_each_id_is_a_user_of_its_own(door: Door) -> None:
         (b"%C0%AF", "percent-encoded"),  # a slash, too long
     ],
 )
-def test_what_can_be_no_id_is_refused(door: Door, sent: bytes, why: str) -> None:
-    answer = door.client(None).get("/v1/cards", headers={b"Prefmem-User": sent})
+def test_what_can_be_no_id_is_refused(shared: Door, sent: bytes, why: str) -> None:
+    answer = shared.client(None).get("/v1/cards", headers={b"Prefmem-User": sent})
     assert answer.status_code == 422
     assert why in answer.json()["detail"]
 
 
-def test_plain_utf8_is_taken_as_it_is(door: Door) -> None:
-    door.client("änn").post("/v1/cards", json={"action": "sign as Ann"})
-    answer = door.client(None).get("/v1/cards", headers={b"Prefmem-User": "änn".encode()})
+def test_plain_utf8_is_taken_as_it_is(shared: Door) -> None:
+    shared.client("plain-änn").post("/v1/cards", json={"action": "sign as Ann"})
+    answer = shared.client(None).get("/v1/cards", headers={b"Prefmem-User": "plain-änn".encode()})
     assert len(answer.json()["cards"]) == 1
 
 
-def test_two_users_in_one_request_are_refused(door: Door) -> None:
+def test_two_users_in_one_request_are_refused(shared: Door) -> None:
     twice = [("Prefmem-User", "ann"), ("Prefmem-User", "bob")]
-    answer = door.client(None).get(
+    answer = shared.client(None).get(
         "/v1/cards", headers=[*twice, ("Authorization", "Bearer key-backend")]
     )
     assert answer.status_code == 422
@@ -109,8 +109,8 @@ def test_two_users_in_one_request_are_refused(door: Door) -> None:
 
 
 @pytest.mark.parametrize("card_id", ["..", "a%2Fb", "%00", "x" * 64, "%F0%9F%A6%89", "' OR 1=1"])
-def test_hostile_card_ids_find_nothing(door: Door, card_id: str) -> None:
-    client = door.client("ann")
+def test_hostile_card_ids_find_nothing(shared: Door, card_id: str) -> None:
+    client = shared.client(f"user of {card_id}")
     client.post("/v1/cards", json={"action": "sign as Ann"})
     for method in ("GET", "DELETE"):
         assert client.request(method, f"/v1/cards/{card_id}").status_code in (404, 405)

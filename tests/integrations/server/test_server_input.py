@@ -36,29 +36,29 @@ def checked(answer: httpx.Response) -> dict[str, Any]:
         b'"text"', b'{"query": NaN}', b'{"query": null}', b"{}",
     ],
 )  # fmt: skip
-def test_broken_bodies(door: Door, body: bytes) -> None:
-    answer = door.client("ann").post("/v1/recall", content=body, headers=JSON)
+def test_broken_bodies(shared: Door, body: bytes) -> None:
+    answer = shared.client("ann").post("/v1/recall", content=body, headers=JSON)
     assert answer.status_code in (400, 422)
     checked(answer)
 
 
-def test_broken_json_is_called_so(door: Door) -> None:
-    answer = door.client("ann").post("/v1/recall", content=b'{"query": ', headers=JSON)
+def test_broken_json_is_called_so(shared: Door) -> None:
+    answer = shared.client("ann").post("/v1/recall", content=b'{"query": ', headers=JSON)
     assert answer.status_code == 400
     assert "not JSON" in checked(answer)["detail"]
 
 
-def test_another_content_type_is_refused(door: Door) -> None:
+def test_another_content_type_is_refused(shared: Door) -> None:
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         headers = {"Content-Type": kind}
-        answer = door.client("ann").post("/v1/recall", content=b'{"query": "x"}', headers=headers)
+        answer = shared.client("ann").post("/v1/recall", content=b'{"query": "x"}', headers=headers)
         assert answer.status_code == 422
         checked(answer)
 
 
-def test_a_mistake_is_named_without_what_was_said(door: Door) -> None:
+def test_a_mistake_is_named_without_what_was_said(shared: Door) -> None:
     body = {"messages": [{"role": "user", "content": {"say": SECRET}}, {"content": SECRET}]}
-    answer = door.client("ann").post("/v1/learn", json=body)
+    answer = shared.client("ann").post("/v1/learn", json=body)
     assert answer.status_code == 422
     problem = checked(answer)
     places = {mistake["at"] for mistake in problem["errors"]}
@@ -91,9 +91,9 @@ def test_a_mistake_is_named_without_what_was_said(door: Door) -> None:
     ],
 )
 def test_fields_that_do_not_fit_are_named(
-    door: Door, method: str, path: str, body: Any, at: str
+    shared: Door, method: str, path: str, body: dict[str, object] | None, at: str
 ) -> None:
-    answer = door.client("ann").request(method, path, json=body)
+    answer = shared.client("ann").request(method, path, json=body)
     assert answer.status_code == 422
     assert [mistake["at"] for mistake in checked(answer)["errors"]] == [at]
 
@@ -113,28 +113,28 @@ def test_fields_that_do_not_fit_are_named(
     ],
 )
 def test_what_the_memory_refuses_is_told(
-    door: Door, path: str, body: dict[str, Any], why: str
+    shared: Door, path: str, body: dict[str, Any], why: str
 ) -> None:
-    answer = door.client("ann").post(
+    answer = shared.client("ann").post(
         path, json={"mode": "inline"} | body if path == "/v1/learn" else body
     )
     assert answer.status_code == 422
     assert why in checked(answer)["detail"]
 
 
-def test_an_export_whose_cards_could_not_be_named_is_refused(door: Door) -> None:
-    client = door.client("ann")
+def test_an_export_whose_cards_could_not_be_named_is_refused(shared: Door) -> None:
+    client = shared.client("exporting")
     client.post("/v1/cards", json={"action": "sign as Ann"})
     for name in ("../x", "a/b", "a b", "é", 7):
         data = client.get("/v1/export").json()
         data["cards"][0]["id"] = name
-        answer = door.client("bob").post("/v1/import", json=data)
+        answer = shared.client("bob").post("/v1/import", json=data)
         assert answer.status_code == 422
         assert "card ids" in checked(answer)["detail"]
 
 
-def test_what_stands_in_the_way_of_unicode(door: Door) -> None:
-    client = door.client("ann")
+def test_what_stands_in_the_way_of_unicode(shared: Door) -> None:
+    client = shared.client("ann")
     for text in ('"\\ud800"', '"\\u0000"', '"\\uffff"', '"\\ud83e\\udd89"'):
         body = f'{{"query": {text}}}'.encode()
         assert client.post("/v1/recall", content=body, headers=JSON).status_code in (200, 422)
@@ -144,7 +144,7 @@ def test_what_stands_in_the_way_of_unicode(door: Door) -> None:
         checked(answer)
 
 
-def test_messages_of_every_shape_are_taken(door: Door) -> None:
+def test_messages_of_every_shape_are_taken(shared: Door) -> None:
     messages: list[dict[str, Any]] = [
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": None},
@@ -164,20 +164,20 @@ def test_messages_of_every_shape_are_taken(door: Door) -> None:
         {"role": "tool", "tool_call_id": "1", "content": "Always use tabs."},
         {"role": "developer", "content": "Never use tabs."},
     ]
-    answer = learn(door.client("ann"), messages)
+    answer = learn(shared.client("shapes"), messages)
     assert answer.status_code == 200
     assert [card["action"] for card in answer.json()["added"]] == ["use capitals"]
 
 
-def test_ten_thousand_messages(door: Door) -> None:
-    client = door.client("ann")
+def test_ten_thousand_messages(shared: Door) -> None:
+    client = shared.client("long")
     messages = [
-        {"role": "assistant" if n % 2 else "user", "content": f"This is number {n}."}
+        {"role": "assistant" if n % 20 else "user", "content": f"This is number {n}."}
         for n in range(9_999)
     ]
     messages.append({"role": "user", "content": "When writing SQL, always use capitals."})
     assert learn(client, messages, "background").json() == {"queued": True}
-    assert door.client(key="key-ops").post("/v1/flush", json={"timeout": 60}).json()["drained"]
+    assert shared.client(key="key-ops").post("/v1/flush", json={"timeout": 60}).json()["drained"]
     assert [card["action"] for card in client.get("/v1/cards").json()["cards"]] == ["use capitals"]
 
 
@@ -206,8 +206,8 @@ def test_who_has_no_key_is_refused_before_the_body_is_read(serve: Callable[..., 
         assert nobody.post("/v1/recall", content=body, headers=JSON).status_code == 401
 
 
-def test_paths_and_methods_that_are_not_there(door: Door) -> None:
-    client = door.client("ann")
+def test_paths_and_methods_that_are_not_there(shared: Door) -> None:
+    client = shared.client("ann")
     for path in ("/", "/v1", "/v1/recall/", "/v2/recall", "/docs", "/v1/users/ann/cards", "/%00"):
         answer = client.get(path)
         assert answer.status_code == 404, path
@@ -218,8 +218,8 @@ def test_paths_and_methods_that_are_not_there(door: Door) -> None:
     checked(answer)
 
 
-def test_a_request_keeps_the_name_that_it_came_with(door: Door) -> None:
-    client = door.client("ann")
+def test_a_request_keeps_the_name_that_it_came_with(shared: Door) -> None:
+    client = shared.client("ann")
     assert client.get("/v1/cards", headers={"X-Request-ID": "abc-1.2_3"}).headers[
         "X-Request-ID"
     ] == "abc-1.2_3"  # fmt: skip
