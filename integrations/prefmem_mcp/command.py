@@ -9,6 +9,7 @@ import typer
 from prefmem import ConfigError, MissingExtraError, PreferenceMemory, UserRequiredError
 from prefmem.cli.options import DB, Db, Tenant, opened
 from prefmem.types import UserKey
+from prefmem_mcp.logs import log_places
 
 if TYPE_CHECKING:
     from mcp.server.auth.provider import TokenVerifier
@@ -124,6 +125,7 @@ def _over_stdio(memory: PreferenceMemory, user: str | None, tenant: str, *, ask:
         )
     from prefmem_mcp.server import preference_server
 
+    log_places()
     preference_server(memory, user_id=user, tenant=tenant, ask=ask).run("stdio")
 
 
@@ -143,11 +145,12 @@ def _over_http(
 
     from prefmem_mcp.server import http_app, preference_server
 
+    log_places()
     server = preference_server(
         memory, verifier=verifier, issuer=issuer, public_url=public_url, ask=ask
     )
     app = http_app(server, hosts=hosts, origins=origins)
-    uvicorn.run(app, host=host, port=port, log_level="info", access_log=False, server_header=False)
+    uvicorn.run(app, host=host, port=port, log_config=None, access_log=False, server_header=False)
 
 
 def _verifier(

@@ -3,10 +3,11 @@
 import asyncio
 import importlib
 import json
+import logging
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -24,7 +25,7 @@ from prefmem import PreferenceMemory
 from prefmem.testing import Clock, Counter, HashEmbedder, PhraseExtractor, TableRelater, WordJudge
 from prefmem.types import Matrix
 from prefmem_mcp import KeyVerifier, http_app, preference_server
-from prefmem_mcp.sdk import MODERN, Server
+from prefmem_mcp.sdk import MODERN
 
 SERVER = Path(__file__).with_name("serve_on_fakes.py")
 ANN, BOB, ACME_ANN, READER = "pm_ann", "pm_bob", "pm_acme_ann", "pm_reader"
@@ -86,7 +87,7 @@ async def line(
     *,
     says: Says = None,
     asked: Asked | None = None,
-) -> AsyncIterator[Line]:
+) -> AsyncGenerator[Line]:
     """Connect a client.
 
     Args:
@@ -113,7 +114,7 @@ async def line(
 
             yield Line(await stack.enter_async_context(Client(transport, mode=mode, **given)))
             return
-        if isinstance(transport, Server):
+        if hasattr(transport, "call_tool"):  # a server
             memory = importlib.import_module("mcp.shared.memory")
             linked = memory.create_connected_server_and_client_session(transport, **given)
             yield Line(await stack.enter_async_context(linked))
@@ -162,7 +163,7 @@ def over_http(mode: str) -> Callable[..., Any]:
     """Give a function that connects to a server's address with a key."""
 
     @asynccontextmanager
-    async def connect(url: str, key: str, **client: Any) -> AsyncIterator[Line]:  # noqa: ANN401  # as `line`
+    async def connect(url: str, key: str, **client: Any) -> AsyncGenerator[Line]:  # noqa: ANN401  # as `line`
         http = importlib.import_module("httpx2" if MODERN else "httpx")
         headers = {"Authorization": f"Bearer {key}"}
         async with (
@@ -172,6 +173,16 @@ def over_http(mode: str) -> Callable[..., Any]:
             yield it
 
     return connect
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """Undo what a command did to the log."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -1,9 +1,15 @@
 """One user, over stdio: a client starts the server as a process."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+SERVER = Path(__file__).with_name("serve_on_fakes.py")
 
 
 async def test_every_tool(over_stdio: Callable[..., Any]) -> None:
@@ -57,3 +63,37 @@ async def test_what_was_stored_is_there_for_the_next_process(
         ]
     async with over_stdio("李雷") as line:
         assert (await line.call("list_preferences")).data["total"] == 0
+
+
+def test_a_broken_request_is_answered_and_stays_out_of_the_log(tmp_path: Path) -> None:
+    lines = [
+        '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",'
+        '"capabilities":{},"clientInfo":{"name":"t","version":"1"}}}',
+        '{"jsonrpc":"2.0","method":"notifications/initialized"}',
+        "my private words, no JSON",
+        '{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":7,"arguments":'
+        '["my private words"]}}',
+        '{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"add_preference",'
+        '"arguments":{"action":"my private words \\ud800"}}}',
+        '{"jsonrpc":"2.0","id":4,"method":"my/private/words","params":{}}',
+        '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"list_preferences"}}',
+    ]
+    with subprocess.Popen(
+        [sys.executable, str(SERVER), str(tmp_path / "p.db"), "--user", "ann"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as server:  # fmt: skip
+        assert server.stdin is not None
+        assert server.stdout is not None
+        assert server.stderr is not None
+        server.stdin.write("\n".join(lines) + "\n")
+        server.stdin.flush()
+        answered = {}
+        while 5 not in answered:
+            reply = json.loads(server.stdout.readline())
+            answered[reply.get("id")] = reply
+        server.stdin.close()
+        log = server.stderr.read()
+    assert "error" in answered[2]
+    assert "error" in answered[4]
+    assert answered[5]["result"]["isError"] is False
+    assert "private" not in log

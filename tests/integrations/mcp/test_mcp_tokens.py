@@ -1,9 +1,9 @@
 """Who a bearer token is: keys of a file, JWTs of an issuer, and what is neither."""
 
+import base64
 import hmac
 import json
 import time
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,10 @@ async def test_what_is_no_token_opens_nothing(with_secret: JwtVerifier, token: s
     assert await with_secret.verify_token(token) is None
 
 
+def encoded(part: dict[str, Any]) -> bytes:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+
+
 async def test_the_algorithm_is_not_the_tokens_choice(tmp_path: Path) -> None:
     public = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     path = tmp_path / "key.pem"
@@ -81,12 +85,11 @@ async def test_the_algorithm_is_not_the_tokens_choice(tmp_path: Path) -> None:
     verifier = JwtVerifier(JwtSettings("https://id.example", "prefmem", key_file=path))
     assert await verifier.verify_token(jwt.encode(claims(), RSA, algorithm="RS256"))
     assert await verifier.verify_token(jwt.encode(claims(), OTHER, algorithm="RS256")) is None
-    none = jwt.encode(claims(), None, algorithm="none")
+    none = jwt.encode(claims(), "", algorithm="none")
     assert await verifier.verify_token(none) is None
-    header = jwt.utils.base64url_encode(b'{"alg":"HS256"}')
-    body = jwt.utils.base64url_encode(json.dumps(claims()).encode())
+    header, body = encoded({"alg": "HS256"}), encoded(claims())
     forged = hmac.new(public, header + b"." + body, "sha256").digest()
-    confused = b".".join((header, body, jwt.utils.base64url_encode(forged))).decode()
+    confused = b".".join((header, body, base64.urlsafe_b64encode(forged).rstrip(b"="))).decode()
     assert await verifier.verify_token(confused) is None
 
 
@@ -123,27 +126,28 @@ async def test_a_key_set_knows_its_keys_by_name(tmp_path: Path) -> None:
     assert await verifier.verify_token(signed(RSA, None)) is None
 
 
-def private(path: Path) -> None:
-    path.write_bytes(RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+def private() -> bytes:
+    return RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 @pytest.mark.parametrize(
-    ("name", "write", "told"),
+    ("name", "held", "told"),
     [
-        ("secret_file", lambda p: p.write_text("short"), "holds 5 bytes, a secret needs 32"),
-        ("secret_file", lambda p: None, "cannot read"),
-        ("key_file", private, "holds no public key in PEM"),
-        ("key_file", lambda p: p.write_text("x"), "holds no public key in PEM"),
-        ("jwks_file", lambda p: p.write_text('{"keys": []}'), "is no JWK set"),
-        ("jwks_file", lambda p: p.write_text("[]"), "is no JWK set"),
-        ("jwks_file", lambda p: p.write_bytes(b"\xff"), "is no JWK set"),
+        ("secret_file", b"short", "holds 5 bytes, a secret needs 32"),
+        ("secret_file", None, "cannot read"),
+        ("key_file", private(), "holds no public key in PEM"),
+        ("key_file", b"x", "holds no public key in PEM"),
+        ("jwks_file", b'{"keys": []}', "is no JWK set"),
+        ("jwks_file", b"[]", "is no JWK set"),
+        ("jwks_file", b"\xff", "is no JWK set"),
     ],
 )
 def test_a_file_that_holds_no_key_is_told(
-    tmp_path: Path, name: str, write: Callable[[Path], Any], told: str
+    tmp_path: Path, name: str, held: bytes | None, told: str
 ) -> None:
     path = tmp_path / "file"
-    write(path)
+    if held is not None:
+        path.write_bytes(held)
     with pytest.raises(ConfigError, match=told):
         JwtVerifier(JwtSettings("https://id.example", "prefmem", **{name: path}))
 
