@@ -113,16 +113,15 @@ class ChatMemory:
         memory = self._of(who)
         question = _question(who, messages, position)
         found = self._get(question)
-        if who.learns:
-            spoken = self._spoken(messages[: position + 1])
-            told = memory.command(spoken, user_id=who.user_id, session_id=who.session_id)
+        longest, text = memory.config.max_turn_chars, text_of(messages[position])
+        asked = [*self._spoken(messages[:position]), {"role": "user", "content": text[:longest]}]
+        if who.learns and len(text) <= longest:
+            told = memory.command(asked, user_id=who.user_id, session_id=who.session_id)
             if told.reply:
                 found = _Found(note=_NOTE.format(reply=told.reply))
                 self._put(question, found)
         if found.card_ids is None:
-            recall = memory.recall(
-                text_of(messages[position]), user_id=who.user_id, session_id=who.session_id
-            )
+            recall = memory.recall(asked, user_id=who.user_id, session_id=who.session_id)
             ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
             found = _Found(recall.id, ids, found.note)
             self._put(question, found)

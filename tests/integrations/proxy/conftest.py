@@ -74,7 +74,8 @@ def open_door(open_memory: Callable[..., PreferenceMemory]) -> Iterator[Callable
             memory = given.pop("memory", None) or open_memory()
             if "upstream" not in given:
                 given["upstream"] = stack.enter_context(served(fake.app())) + "/v1"
-            settings = ProxySettings(**({"api_key": "sk-upstream", "recall_timeout": 30.0} | given))
+            chosen: dict[str, Any] = {"api_key": "sk-upstream", "recall_timeout": 30.0}
+            settings = ProxySettings(**(chosen | given))
             proxy = stack.enter_context(ExitStack())
             address = proxy.enter_context(served(proxy_app(memory, settings, counts)))
             return Door(address, memory, fake, counts, proxy)

@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -90,7 +90,7 @@ class FakeUpstream:
         answer = {"id": "c1", "object": "chat.completion", "created": 1, "model": model}
         return JSONResponse(answer | {"choices": choices, "usage": USAGE}, 200, {"x-kept": "yes"})
 
-    async def _stream(self, asked: dict[str, Any]) -> Any:  # noqa: ANN401  # an async generator
+    async def _stream(self, asked: dict[str, Any]) -> AsyncGenerator[bytes]:
         try:
             for piece in stream_of(asked):
                 yield piece
@@ -120,7 +120,8 @@ def stream_of(asked: dict[str, Any]) -> list[bytes]:
             deltas += [{"content": word} for word in message["content"].split(" ")]
         events += [{"choices": [{"index": n, "delta": d, "finish_reason": None}]} for d in deltas]
         events += [{"choices": [{"index": n, "delta": {}, "finish_reason": _reason(asked)}]}]
-    if (asked.get("stream_options") or {}).get("include_usage"):
+    options: dict[str, Any] = asked.get("stream_options") or {}
+    if options.get("include_usage"):
         events.append({"choices": [], "usage": USAGE})
     base = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "echo"}
     pieces = [b"data: " + json.dumps(base | event).encode() + b"\n\n" for event in events]
@@ -146,11 +147,17 @@ def _reason(asked: dict[str, Any]) -> str:
     )
 
 
-@contextmanager
-def served(app: Any) -> Iterator[str]:  # noqa: ANN401  # any ASGI app
-    """Serve an app on a free port of this machine, on a thread; gives its address."""
-    listening = socket.socket()
+def free_port() -> socket.socket:
+    """Bind a free port; with the protocol named, as asyncio turns Nagle off only then."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
+    return listening
+
+
+@contextmanager
+def served(app: Any) -> Generator[str]:  # noqa: ANN401  # any ASGI app
+    """Serve an app on a free port of this machine, on a thread; gives its address."""
+    listening = free_port()
     config = uvicorn.Config(
         app, log_level="critical", ws="none", timeout_graceful_shutdown=5, access_log=False
     )
@@ -172,7 +179,7 @@ Piece = bytes | float  # what is sent, or seconds to wait
 
 
 @contextmanager
-def raw_upstream(*answers: Sequence[Piece]) -> Iterator[tuple[str, list[bytes]]]:
+def raw_upstream(*answers: Sequence[Piece]) -> Generator[tuple[str, list[bytes]]]:
     """Serve one connection for each answer: read a request, send the pieces, close.
 
     Gives the address, and the requests as they came.

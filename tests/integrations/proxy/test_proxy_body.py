@@ -103,12 +103,8 @@ def test_a_field_that_stands_twice_is_refused() -> None:
 def test_huge_numbers_and_odd_values_are_read() -> None:
     body = '{"messages":[{"role":"user","content":"a\nb"}],"n":%s,"x":NaN}' % ("9" * 100_000)
     assert placed(body, block="") == body
-    assert (
-        BLOCK
-        in messages(body.replace("NaN", "1").replace("9" * 100_000, "9").replace("\n", " "))[0][
-            "content"
-        ]
-    )
+    new = json.dumps({"role": "system", "content": BLOCK})
+    assert placed(body) == body.replace('[{"role"', f'[{new}, {{"role"')
 
 
 def test_the_texts_of_messages() -> None:
@@ -116,7 +112,8 @@ def test_the_texts_of_messages() -> None:
     parts = ["A", {"type": "text", "text": "B"}, {"type": "image_url"}, {"text": "no"}, 3,
              {"type": "text", "text": 3}, {"type": "input_text", "text": "C"}]  # fmt: skip
     assert text_of({"content": parts}) == "A\nB\nC"
-    assert [text_of({"content": c}) for c in (None, 3, {})] == ["", "", ""]
+    for content in (None, 3, {"text": "no"}):
+        assert text_of({"content": content}) == ""
     assert text_of({}) == ""
     assert last_user([{"role": "user"}, {"role": "user"}, {"role": "tool"}]) == 1
     assert last_user([{"role": ["user"]}, {}]) is None
@@ -131,7 +128,9 @@ values = st.recursive(
 )
 contents = st.one_of(
     st.none(), st.text(max_size=20),
-    st.lists(st.fixed_dictionaries({"type": st.just("text"), "text": st.text(max_size=9)}), max_size=3),
+    st.lists(
+        st.fixed_dictionaries({"type": st.just("text"), "text": st.text(max_size=9)}), max_size=3
+    ),
 )  # fmt: skip
 turns = st.fixed_dictionaries(
     {

@@ -40,7 +40,8 @@ def test_data_over_several_lines_and_without_a_space() -> None:
 
 def test_broken_events_are_left_out() -> None:
     broken = ["data: {", "data: [1]", "data: null", 'data: {"choices": 1}', "data: " + "[" * 9999,
-              'data: {"choices": [1, {"index": "a"}]}', event("x"), event({"content": 7})]  # fmt: skip
+              'data: {"choices": [1, {"index": "a"}]}', event("x"),
+              event({"content": 7})]  # fmt: skip
     text = "\n\n".join([HELLO[0], *broken, HELLO[1], ""])
     assert read_reply(text.encode()) == Reply("Hello 😀")
 
@@ -76,7 +77,7 @@ def test_a_compressed_answer_that_is_cut_gives_its_beginning() -> None:
 
 
 def test_a_bomb_is_not_unpacked() -> None:
-    bomb = gzip.compress(b" " * 200 * 2**20)
+    bomb = gzip.compress(b" " * 64 * 2**20)
     assert read_reply(bomb, encoding="gzip") == Reply()
 
 
