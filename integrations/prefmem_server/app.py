@@ -3,7 +3,7 @@
 app = create_app(PreferenceMemory("prefs.db"), settings=ServerSettings(keys=Path("keys.json")))
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ def create_app(
     *,
     settings: ServerSettings,
     routers: Sequence[APIRouter] = (),
+    counts: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """Make the server.
 
@@ -39,11 +40,12 @@ def create_app(
         memory: What answers; its tenant is that of keys without one.
         settings: Who may call, and the limits.
         routers: Further routes, such as the proxy's.
+        counts: What the proxy counts, for the metrics.
 
     Raises:
         ConfigError: Nobody could call the server, or keys or tokens cannot be read.
     """
-    gate, metrics = settings.gate(), Metrics(memory)
+    gate, metrics = settings.gate(), Metrics(memory, proxy=counts)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncGenerator[None]:

@@ -1,6 +1,7 @@
 """`prefmem serve`: the REST service and, with --upstream, the OpenAI-compatible proxy."""
 
 import logging
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -136,34 +137,34 @@ def serve(
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each upstream call
     with opened(ctx, db, "") as memory:
-        _run(memory, settings, _proxy(memory, upstream, upstream_key), host, port)
+        _run(memory, settings, host, port, upstream, upstream_key)
 
 
 def _run(
     memory: "PreferenceMemory",
     settings: "ServerSettings",
-    routers: "list[APIRouter]",
     host: str,
     port: int,
+    upstream: str | None,
+    key: str | None,
 ) -> None:
     import uvicorn
 
     from prefmem_server.app import create_app
 
+    counts = Counter[str]()
+    routers: list[APIRouter] = []
+    if upstream is not None:
+        from prefmem_server.proxy import proxy_router
+        from prefmem_server.proxy_settings import ProxySettings
+
+        proxy = ProxySettings(upstream=upstream, api_key=key)
+        routers.append(proxy_router(memory, proxy, counts=counts))
     uvicorn.run(
-        create_app(memory, settings=settings, routers=routers),
+        create_app(memory, settings=settings, routers=routers, counts=counts),
         host=host, port=port, log_config=None, access_log=False, server_header=False,
         timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
     )  # fmt: skip
-
-
-def _proxy(memory: "PreferenceMemory", upstream: str | None, key: str | None) -> "list[APIRouter]":
-    if upstream is None:
-        return []
-    from prefmem_server.proxy import proxy_router
-    from prefmem_server.proxy_settings import ProxySettings
-
-    return [proxy_router(memory, ProxySettings(upstream=upstream, api_key=key))]
 
 
 def _make_key(

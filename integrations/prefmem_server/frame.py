@@ -22,7 +22,7 @@ _log = logging.getLogger("prefmem.access")
 class Frame:
     """Names, times and logs each request, and answers what failed inside.
 
-    The log line has the operation's name instead of the path, and no word of the request.
+    The log line has the operation's name, or the route's template, and no word of the request.
 
     Args:
         app: What is inside.
@@ -72,7 +72,7 @@ class Frame:
 
     def _told(self, scope: Scope, name: str, status: int, seconds: float) -> None:
         route = scope.get("route")
-        operation = str(getattr(route, "operation_id", None) or getattr(route, "name", "none"))
+        operation = str(getattr(route, "operation_id", None) or getattr(route, "path", "none"))
         self._metrics.requests.labels(operation, str(status)).inc()
         self._metrics.request_seconds.labels(operation).observe(seconds)
         principal = scope["state"].get("principal")

@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from prefmem import PrefmemError
+
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
 
@@ -19,6 +21,7 @@ class Metrics:
 
     Args:
         memory: Asked, at each reading, for its queue and for what it went on without.
+        proxy: What the proxy went on without, by what failed.
         clock: Gives the time, UTC.
 
     Attributes:
@@ -33,6 +36,7 @@ class Metrics:
         self,
         memory: "PreferenceMemory",
         *,
+        proxy: Mapping[str, int] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Start at zero, in a registry of its own."""
@@ -52,7 +56,7 @@ class Metrics:
         self.failures = Counter(
             "prefmem_failures", "Requests that failed here.", ("error",), registry=self._registry
         )
-        self._registry.register(_OfMemory(memory, clock))
+        self._registry.register(_OfMemory(memory, proxy or {}, clock))
 
     def text(self) -> bytes:
         """Give the figures in Prometheus' text format; asks the store."""
@@ -60,34 +64,49 @@ class Metrics:
 
 
 class _OfMemory(Collector):
-    """What the memory itself counts, read when it is asked for."""
+    """What the memory and the proxy count themselves, read when it is asked for."""
 
-    def __init__(self, memory: "PreferenceMemory", clock: Callable[[], datetime]) -> None:
-        self._memory, self._clock = memory, clock
+    def __init__(
+        self,
+        memory: "PreferenceMemory",
+        proxy: Mapping[str, int],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._memory, self._proxy, self._clock = memory, proxy, clock
 
     def describe(self) -> Iterator[Metric]:
         """Name nothing ahead, so that making the registry asks no store."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Read the queue and what fell back."""
-        waits = self._memory.backlog()
+        """Read the queue, where the store answers, and what was gone on without."""
+        yield _counted(
+            "prefmem_degraded", "How often a part failed and the memory went on.", "part",
+            self._memory.degraded,
+        )  # fmt: skip
+        yield _counted(
+            "prefmem_proxy_degraded", "How often the proxy went on without the memory, or failed.",
+            "what", self._proxy,
+        )  # fmt: skip
+        try:
+            waits = self._memory.backlog()
+        except PrefmemError:
+            yield _gauge("prefmem_store_up", "Whether the store answers.", 0)
+            return
+        yield _gauge("prefmem_store_up", "Whether the store answers.", 1)
         age = (self._clock() - waits.oldest).total_seconds() if waits.oldest else 0.0
         yield _gauge("prefmem_queue_waiting", "Windows that wait to be learned.", waits.waiting)
         yield _gauge("prefmem_queue_running", "Windows that are being learned.", waits.running)
         yield _gauge("prefmem_queue_dead", "Windows that failed too often.", waits.dead)
         yield _gauge("prefmem_queue_oldest_seconds", "Age of the oldest waiting.", max(0.0, age))
-        yield _counted(self._memory.degraded)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
 
 
-def _counted(degraded: Mapping[str, int]) -> Metric:
-    family = CounterMetricFamily(
-        "prefmem_degraded", "How often a part failed and the memory went on.", labels=("part",)
-    )
-    for part, count in degraded.items():
-        family.add_metric((part,), count)
+def _counted(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=(label,))
+    for what, count in dict(counts).items():
+        family.add_metric((what,), count)
     return family

@@ -30,6 +30,7 @@ def test_figures_have_no_users_and_no_texts(door: Door) -> None:
         'prefmem_requests_total{operation="add",status="201"} 1.0',
         'prefmem_requests_total{operation="get",status="404"} 1.0',
         'prefmem_request_seconds_count{operation="recall"} 3.0',
+        "prefmem_store_up 1.0",
         "prefmem_queue_waiting 0.0",
         "prefmem_queue_dead 0.0",
         "prefmem_queue_oldest_seconds 0.0",
@@ -37,9 +38,12 @@ def test_figures_have_no_users_and_no_texts(door: Door) -> None:
         assert line in figures.splitlines(), line
 
 
-def test_two_services_count_apart(serve: Callable[..., Door]) -> None:
+def test_two_services_on_one_file_count_apart(serve: Callable[..., Door]) -> None:
     one, two = serve(), serve()
-    one.client("ann").get("/v1/cards")
+    one.client("ann").post("/v1/cards", json={"action": "sign as Ann"})
+    assert len(two.client("ann").post("/v1/recall", json={"query": "hello"}).json()["rules"]) == 1
+    two.client("ann").post("/v1/cards", json={"action": "be brief"})
+    assert len(one.client("ann").get("/v1/cards").json()["cards"]) == 2
     counted = 'prefmem_requests_total{operation="list",status="200"} 1.0'
     assert counted in one.client(key="key-ops").get("/metrics").text
     assert counted not in two.client(key="key-ops").get("/metrics").text
@@ -54,6 +58,7 @@ def test_the_log_has_neither_users_nor_paths_nor_texts(
     client.get(f"/v1/cards/{CANARY}", params={"status": CANARY, CANARY: CANARY})
     client.get(f"/{CANARY}")
     client.post("/v1/learn", json={CANARY: CANARY})
+    door.stack.close()  # a line is written when its answer is out
     lines = [r.getMessage() for r in caplog.records if r.name.startswith("prefmem")]
     assert CANARY not in "\n".join(lines)
     shapes = [re.sub(r"[\d.]+ ms", "T", line.partition(" ")[2]) for line in lines]
