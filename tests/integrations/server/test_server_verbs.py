@@ -1,8 +1,14 @@
 """Every verb of a memory, over HTTP."""
 
+from pathlib import Path
 from typing import Any
 
-from tests.integrations.server.conftest import Door
+import httpx
+import pytest
+
+from prefmem import PreferenceMemory
+from prefmem_server import ServerSettings, create_app
+from tests.integrations.server.conftest import Door, serving
 
 SQL = "When writing SQL, always put keywords in capitals."
 LEARNED = "When writing SQL, put keywords in capitals."
@@ -178,3 +184,22 @@ def test_taking_everything_along_and_erasing_it(door: Door) -> None:
 def test_what_is_known_of_a_new_user(door: Door) -> None:
     known = door.client("ann").get("/v1/user").json()
     assert (known["turns"], known["steps"], known["cards"], known["sessions"]) == (0, 0, 0, 0)
+
+
+@pytest.mark.model
+def test_the_packaged_memory(tmp_path: Path, keys_file: Path) -> None:
+    app = create_app(
+        PreferenceMemory(tmp_path / "real.db"), settings=ServerSettings(keys=keys_file)
+    )
+    headers = {"Authorization": "Bearer key-ann"}
+    told = said("When you write SQL, put the keywords in capitals.")
+    with serving(app) as address, httpx.Client(base_url=address, headers=headers) as client:
+        client.timeout = httpx.Timeout(120)
+        assert client.post("/v1/learn", json={"messages": told}).status_code == 202
+        ops = {"Authorization": "Bearer key-ops"}
+        assert client.post("/v1/flush", json={"timeout": 60}, headers=ops).json()["drained"]
+        found = client.post("/v1/recall", json={"query": "a SQL query for monthly sales"}).json()
+        assert len(found["rules"]) == 1
+        assert "capitals" in found["block"]
+        other = client.post("/v1/recall", json={"query": "a poem about the sea"}).json()
+        assert (other["rules"], other["block"]) == ([], "")
