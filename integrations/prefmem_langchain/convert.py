@@ -1,6 +1,5 @@
 """Messages of a LangChain state: which of them the user and the assistant said."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -13,33 +12,7 @@ from langchain_core.messages import (
     message_chunk_to_message,
 )
 
-_FOLLOW_UP_WORDS = 15
-_MORE = (
-    r"(?:shorter|longer|simpler|briefer|clearer|easier|harder|stricter|softer|kinder|nicer|warmer"
-    r"|friendlier|funnier|firmer|politer|ruder|tighter|looser|cheaper|faster|quicker|slower|smaller"
-    r"|bigger|larger|earlier|better|lighter|darker|healthier|spicier|milder|cooler|quieter"
-    r"|fewer|(?:more|less)(?:\s+[\w-]+)?(?!\s*:))"
-)
-_EDGE = r"(?=\s*(?:[.!?;]|$|,?\s*please\b|pls\b|and\b|but\b|though\b|then\b))"
-_THAT = r"(?:it|that|this|these|those|them)"
-_EDIT = (
-    r"(?:make|turn|put|translate|rewrite|rephrase|shorten|change|redo|expand|fix|keep|write|say|do"
-    r"|give|send|try|move|cut|add|remove|use|swap|drop|summari[sz]e|polish|format)"
-)
-_REFERS_BACK = re.compile(
-    r"^(?:please\s+|pls\s+|(?:and|also|but|or|then|now|so|ok(?:ay)?|no|yes|hm+|thanks)[,:]?\s+){0,3}"
-    rf"(?:(?:(?:a (?:bit|little)|much|even|still|slightly|way)\s+){{0,2}}{_MORE}{_EDGE}"
-    r"|(?:in|into)\s+[A-Za-z]+(?:,?\s+(?:please|pls|instead|too|now|this time))*\s*[.!?]*$"
-    r"|(?:shorten|something else|try again|rewrite|rephrase|again|continue|go on|expand|redo)"
-    r"(?:,?\s+(?:please|pls))?\s*[.!?]*$"
-    r"|(?:any\s+)?(?:other|another|different|further|more|new)\s+(?:\w+)?\s*(?:,?\s+please)?[.!?]*$"
-    r"|(?:what|how) about\b|the same\b|same\b|another one\b|one more\b|(?:only|without)\b[^?]*$)"
-    r"|^(?:and|also|but|or|now|then)\b[^?]*$"
-    r"|^(?:and|but)\b"
-    rf"|\b{_EDIT}\s+{_THAT}\b(?!\s+\w+['’]s)"
-    r"|\b(?:instead|the (?:first|second|third|last|other) one|that one|this one)\b",
-    re.I,
-)
+_REQUESTS = 20  # of the user's that are looked at for the one that a follow-up is about
 
 
 def messages_of(state: object) -> list[BaseMessage]:
@@ -72,21 +45,15 @@ def last_human(messages: Sequence[BaseMessage]) -> int | None:
     return None
 
 
-def earlier(messages: Sequence[BaseMessage], position: int) -> str:
-    """Give the request that a short message refers back to, else nothing.
+def requests(
+    messages: Sequence[BaseMessage], position: int, *, max_chars: int
+) -> list[tuple[str, str]]:
+    """Give the user's last messages up to a position, as `memory.recall` takes a dialogue.
 
-    "And shorter, please" needs it; a request that stands by itself would only be blurred. A chain
-    of such messages leads to the first before it that is none.
+    Of a text with more than `max_chars` characters the beginning is given.
     """
-    at: int | None = position
-    while at is not None and _refers_back(str(messages[at].text)):
-        at = last_human(messages[:at])
-    return "" if at is None or at == position else str(messages[at].text)
-
-
-def _refers_back(text: str) -> bool:
-    words = text.split(maxsplit=_FOLLOW_UP_WORDS)
-    return len(words) <= _FOLLOW_UP_WORDS and _REFERS_BACK.search(" ".join(words)) is not None
+    said = [str(m.text) for m in messages[: position + 1] if is_human(m)]
+    return [("user", text[:max_chars]) for text in said[-_REQUESTS:]]
 
 
 def is_human(message: BaseMessage) -> bool:

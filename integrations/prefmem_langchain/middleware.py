@@ -25,7 +25,7 @@ from prefmem import Elicitation, NotFoundError, broken_rules
 from prefmem_langchain.asking import Asker, AskNode
 from prefmem_langchain.border import Border, OnError, refuse
 from prefmem_langchain.confirm import ConfirmAsker
-from prefmem_langchain.convert import dialogue, earlier, last_human, messages_of
+from prefmem_langchain.convert import dialogue, last_human, messages_of, requests
 from prefmem_langchain.elicit import ElicitAsker
 from prefmem_langchain.identity import OnMissing, UserId, inside_tool, session
 from prefmem_langchain.learning import CONTEXT, LEARN, Learn, apart, learn_from
@@ -276,13 +276,13 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
     def _applying(
         self, messages: Sequence[BaseMessage], position: int, memory: "PreferenceMemory", user: str
     ) -> tuple[str, ...]:
-        text = str(messages[position].text)
         question = question_of(messages, position, user)
         ids = self._recalled.get(question)
         if ids is None:
+            asked = requests(messages, position, max_chars=memory.config.max_turn_chars)
             recall = memory.recall(
-                text, user_id=user, session_id=session(), context=earlier(messages, position),
-                limit=self._limit, max_tokens=self._max_tokens,
+                asked, user_id=user, session_id=session(), limit=self._limit,
+                max_tokens=self._max_tokens,
             )  # fmt: skip
             ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
             self._recalled.put(question, ids)

@@ -7,7 +7,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from typing_extensions import TypedDict  # as MessagesState: two kinds do not mix
 
 from prefmem_langchain.border import Border, OnError, refuse
-from prefmem_langchain.convert import earlier, last_human, messages_of
+from prefmem_langchain.convert import last_human, messages_of, requests
 from prefmem_langchain.identity import OnMissing, UserId, inside_tool, session
 from prefmem_langchain.learning import LEARN, Learn, learn_from
 
@@ -150,8 +150,6 @@ def _recall(state: object, memory: "PreferenceMemory", user: str) -> list[str]:
     position = last_human(messages)
     if position is None:
         return []
-    query = str(messages[position].text)
-    recall = memory.recall(
-        query, user_id=user, session_id=session(), context=earlier(messages, position)
-    )
+    asked = requests(messages, position, max_chars=memory.config.max_turn_chars)
+    recall = memory.recall(asked, user_id=user, session_id=session())
     return [card_id for rule in recall.rules for card_id in rule.card_ids]

@@ -1,6 +1,5 @@
 from dataclasses import dataclass, field
 
-import pytest
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
@@ -10,7 +9,7 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from prefmem_langchain.convert import dialogue, earlier, last_human, messages_of
+from prefmem_langchain.convert import dialogue, last_human, messages_of, requests
 
 SUMMARY = HumanMessage("So far: ...", additional_kwargs={"lc_source": "summarization"})
 
@@ -51,44 +50,9 @@ def test_last_human_is_no_summary() -> None:
     assert last_human([]) is None
 
 
-@pytest.mark.parametrize(
-    ("text", "refers"),
-    [
-        ("and shorter, please", True),
-        ("Shorter!", True),
-        ("can you make it more formal?", True),
-        ("What about Lisbon?", True),
-        ("in German please", True),
-        ("Please shorten", True),
-        ("more formal please", True),
-        ("a bit more formal", True),
-        ("Other ideas?", True),
-        ("Translate that to French", True),
-        ("and in French?", True),
-        ("without the emojis", True),
-        ("simpler, please", True),
-        ("Make a table of EU capitals", False),
-        ("No idea what to cook tonight, ideas?", False),
-        ("With which wine goes salmon?", False),
-        ("Dinner and a concert on Saturday?", False),
-        ("Weather?", False),
-        ("Summer, winter or autumn for Japan?", False),
-        ("What time is it in Tokyo?", False),
-        ("Is there a pharmacy open near Kreuzberg?", False),
-        ("Is it healthy to eat eggs every day?", False),
-        ("Computer science books for a child", False),
-        ("Write a mail to my boss about Monday", False),
-        ("and " + "so " * 20, False),
-    ],
-)
-def test_what_was_said_before_goes_with_a_message_that_refers_back(text: str, refers: bool) -> None:
-    messages = [HumanMessage("A mail to Priya"), AIMessage("Dear Priya"), HumanMessage(text)]
-    assert earlier(messages, 2) == ("A mail to Priya" if refers else "")
-    assert earlier(messages[2:], 0) == ""
-
-
-def test_a_chain_of_follow_ups_leads_to_its_request() -> None:
-    said = ["Hello", "A mail to Priya", "shorter please", "and more formal"]
-    messages: list[BaseMessage] = [HumanMessage(text) for text in said]
-    assert earlier(messages, 3) == "A mail to Priya"
-    assert earlier(messages[2:], 1) == ""
+def test_requests_are_what_the_user_said_up_to_a_message() -> None:
+    talk = [HumanMessage("a"), AIMessage("b"), SUMMARY, HumanMessage("see this"), HumanMessage("d")]
+    assert requests(talk, 3, max_chars=3) == [("user", "a"), ("user", "see")]
+    assert requests([SUMMARY], 0, max_chars=3) == []
+    many: list[BaseMessage] = [HumanMessage(str(number)) for number in range(30)]
+    assert requests(many, 29, max_chars=3) == [("user", str(n)) for n in range(10, 30)]
