@@ -51,6 +51,7 @@ def proxy_router(
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncGenerator[None]:
+        proxy.open()
         try:
             yield
         finally:
@@ -87,6 +88,9 @@ def _answering(handler: Handler) -> Handler:
 class _Proxy:
     def __init__(self, memory: ChatMemory, upstream: Upstream, settings: ProxySettings) -> None:
         self._memory, self._upstream, self._settings = memory, upstream, settings
+
+    def open(self) -> None:
+        self._memory.warm()
 
     async def close(self) -> None:
         await self._memory.drain(_LAST_TURNS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import threading
 import traceback
 from collections import Counter, OrderedDict
@@ -18,7 +19,8 @@ from prefmem_server.proxy_who import Who
 
 _HELD = 2_000  # questions under way that are remembered
 _MOST_TURNS = 1_000  # that wait to be handed to the memory
-_THREADS = 8
+# More than there are cores make each recall slower, until all are too late.
+_THREADS = min(8, (os.cpu_count() or 1) + 2)
 _NOTE = """<memory-note>
 The user spoke to their memory, and it has done what they asked. It says: {reply}
 Tell the user so in your own words, and answer what else they ask.
@@ -57,8 +59,8 @@ class ChatMemory:
     Args:
         memory: The memory.
         settings: Settings of the proxy.
-        counts: Where failures are counted: `recall_failed`, `recall_timeout`, `learn_failed`,
-            `learn_dropped`.
+        counts: Where failures are counted: `warm_failed`, `recall_failed`, `recall_timeout`,
+            `learn_failed`, `learn_dropped`.
     """
 
     def __init__(
@@ -71,6 +73,10 @@ class ChatMemory:
         self._held: OrderedDict[Question, _Found] = OrderedDict()
         self._lock = threading.Lock()
         self._waiting: set[Future[None]] = set()
+
+    def warm(self) -> None:
+        """Load on a thread what the first recall would wait for; returns at once."""
+        self._recalling.submit(self._warm)
 
     async def apply(self, who: Who, body: ChatBody) -> Applied:
         """Carry out what the user tells the memory, and find the rules that apply.
@@ -105,6 +111,14 @@ class ChatMemory:
         waiting = [asyncio.wrap_future(work) for work in tuple(self._waiting)]
         if waiting:
             await asyncio.wait(waiting, timeout=timeout)
+
+    def _warm(self) -> None:
+        greeting = "Hello there"
+        try:
+            self._memory.command([{"role": "user", "content": greeting}], user_id="nobody")
+            self._memory.embedder.embed([greeting])
+        except Exception as error:  # noqa: BLE001  # the first request tries again
+            self._survive("warm", error)
 
     def _apply(self, who: Who, messages: Sequence[Message]) -> Applied:
         position = last_user(messages)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
+from prefmem import PreferenceMemory
 from tests.integrations.proxy.conftest import Door
 from tests.integrations.proxy.fake_upstream import USAGE, eventually, raw_request, served, stream_of
 
@@ -330,3 +332,21 @@ def test_a_stream_is_the_upstreams_bytes(door: Door) -> None:
     answer = httpx.post(f"{door.base}/chat/completions", content=json.dumps(asked), headers=headers)
     assert answer.content == b"".join(stream_of(asked))
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+
+
+@pytest.mark.model
+def test_with_the_packaged_weights(open_door: Callable[..., Door], tmp_path: Path) -> None:
+    with PreferenceMemory(tmp_path / "real.db") as memory:
+        door = open_door(memory=memory)
+        client = door.client()
+        said = "When you write SQL for me, please use CTEs instead of subqueries."
+        client.chat.completions.create(model="echo", messages=says(said))
+        eventually(lambda: any("CTE" in rule for rule in door.rules()), seconds=60)
+        asked = says("Write me an SQL query for monthly sales.")
+        list(client.chat.completions.create(model="echo", messages=asked, stream=True))
+        assert "CTE" in door.upstream.seen[-1].prompt
+        asked = says("What is the capital of Peru?")
+        client.chat.completions.create(model="echo", messages=asked)
+        assert "CTE" not in door.upstream.seen[-1].prompt
+        door.settle()
+        assert not door.counts
