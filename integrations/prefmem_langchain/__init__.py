@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from prefmem_langchain.nodes import LearnNode, PreferenceState, RecallNode
     from prefmem_langchain.placing import with_rules
     from prefmem_langchain.retriever import PreferenceRetriever
+    from prefmem_langchain.store import BaseStoreStorage
+    from prefmem_langchain.store_memory import memory_on
     from prefmem_langchain.tools import preference_tools
 
 _HOME = {
@@ -29,11 +31,14 @@ _HOME = {
     "ConfirmationState": ("confirm", "langgraph"),
     "PreferenceRetriever": ("retriever", "langgraph"),
     "preference_tools": ("tools", "langgraph"),
+    "BaseStoreStorage": ("store", "langgraph"),
+    "memory_on": ("store_memory", "langgraph"),
     "with_rules": ("placing", "langgraph"),
 }
 _NEEDED = {"langchain", "langchain_core", "langgraph"}
 
 __all__ = [
+    "BaseStoreStorage",
     "ConfirmNode",
     "ConfirmationState",
     "ElicitNode",
@@ -43,6 +48,7 @@ __all__ = [
     "PreferenceRetriever",
     "PreferenceState",
     "RecallNode",
+    "memory_on",
     "preference_tools",
     "with_rules",
 ]

