@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import logging
-import re
 import threading
 import traceback
 from collections import OrderedDict
@@ -23,13 +22,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger("prefmem")
 _QUESTIONS_HELD = 512
-_FOLLOW_UP_WORDS = 15
-_REFERS_BACK = re.compile(
-    r"^(?:please\s+|ok(?:ay)?[,:]?\s+)?(?:and|also|but|or|no|now|then|again|same|shorten|rephrase"
-    r"|shorter|longer|more|less|fewer|(?:what|how) about"
-    r"|(?:make|turn|put|rewrite|change|redo|translate|do)\s+(?:it|that|this|them))\b",
-    re.I,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +127,10 @@ class Companion:
         with self._lock:
             ids = self._recalled.get(question)
         if ids is None:
+            longest = self._memory.config.max_turn_chars
             recall = self._memory.recall(
-                asked[-1], user_id=user, session_id=said.session_id, context=_before(asked),
-                limit=self._limit, max_tokens=self._max_tokens,
+                [(role, text[:longest]) for role, text in said.turns], user_id=user, session_id=said.session_id, limit=self._limit,
+                max_tokens=self._max_tokens,
             )  # fmt: skip
             ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
             with self._lock:
@@ -205,19 +198,3 @@ def user_of(context: object) -> object:
     if isinstance(context, Mapping):
         return cast(Mapping[str, Any], context).get("user_id")
     return getattr(context, "user_id", None)
-
-
-def _before(asked: Sequence[str]) -> str:
-    """Give the request that a short message refers back to, else nothing.
-
-    A request that stands by itself would only be blurred by the one before it.
-    """
-    at = len(asked) - 1
-    while at > 0 and _refers_back(asked[at]):
-        at -= 1
-    return "" if at == len(asked) - 1 else asked[at]
-
-
-def _refers_back(text: str) -> bool:
-    short = len(text.split(maxsplit=_FOLLOW_UP_WORDS)) <= _FOLLOW_UP_WORDS
-    return short and _REFERS_BACK.search(text.strip()) is not None

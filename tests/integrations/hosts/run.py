@@ -1,3 +1,4 @@
+# ruff: noqa: T201  # a script that reports
 """Runs the tests of each host with the host's own package, in a virtual environment of its own.
 
 `python tests/integrations/hosts/run.py [HOST ...]`: the hosts' dependencies do not go together, so
@@ -15,13 +16,19 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
 TOOLS = ("pytest>=8.3", "pytest-asyncio>=0.25", "mypy>=1.15")
-HOSTS = {  # host: what it installs beside prefmem, and the package that is type-checked against it
-    "pydantic_ai": (("pydantic-ai-slim>=2.64,<3",), "prefmem_pydantic_ai"),
-    "openai_agents": (("openai-agents>=0.20,<1",), "prefmem_openai_agents"),
-    "llamaindex": (("llama-index-core>=0.14,<0.15",), "prefmem_llamaindex"),
+EXAMPLE = "tests/examples/test_examples.py::test_an_example_shows_what_prefmem_does"
+HOSTS = {  # host: what it installs beside prefmem, the package to type-check against it, an example
+    "pydantic_ai": (
+        ("pydantic-ai-slim[openai]>=2.64,<3",),
+        "prefmem_pydantic_ai",
+        "12_pydantic_ai",
+    ),
+    "openai_agents": (("openai-agents>=0.20,<1",), "prefmem_openai_agents", "13_openai_agents"),
+    "llamaindex": (("llama-index-core>=0.14,<0.15",), "prefmem_llamaindex", "14_llamaindex"),
     "openwebui": (
         ("fastapi>=0.115", "uvicorn>=0.30", "httpx>=0.27", "pyjwt[crypto]", "prometheus-client"),
         "prefmem_openwebui",
+        "",
     ),
 }
 
@@ -44,7 +51,7 @@ def main() -> int:
 
 def tested(host: str, place: Path) -> str:
     """Make the environment where there is none, and run one host's tests and type check."""
-    packages, package = HOSTS[host]
+    packages, package, example = HOSTS[host]
     python = place / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     if not python.exists():
         venv.create(place, with_pip=True)
@@ -53,7 +60,7 @@ def tested(host: str, place: Path) -> str:
         return "failed to install"
     tests = [
         str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--confcutdir", str(HERE),
-        str(HERE / f"test_host_{host}.py"),
+        str(HERE / f"test_host_{host}.py"), *([f"{EXAMPLE}[{example}]"] if example else []),
     ]  # fmt: skip
     run = subprocess.run(tests, cwd=ROOT, capture_output=True, text=True, check=False)
     counts = re.findall(r"^=* ?(\d+ (?:passed|failed|skipped|error).*?)(?: =*)?$", run.stdout, re.M)

@@ -72,7 +72,7 @@ def chat(server: tuple[str, str]) -> Any:
     """Give the filter with the valves that an administrator sets."""
     made = loaded()
     address, key = server
-    made.valves = type(made).Valves(**{"url": address, "key": key})
+    made.valves = made.Valves(**{"url": address, "key": key})
     return made
 
 
@@ -91,9 +91,9 @@ def test_open_webui_finds_all_it_looks_for() -> None:
         handler = getattr(made, name)
         assert inspect.iscoroutinefunction(handler)
         assert {"body", "__user__"} <= inspect.signature(handler).parameters.keys()
-    schema = type(made).Valves.model_json_schema()["properties"]
+    schema = made.Valves.model_json_schema()["properties"]
     assert all("default" in valve for valve in schema.values())
-    assert made.valves == type(made).Valves()
+    assert made.valves == made.Valves()
 
 
 async def test_what_is_said_is_learned_and_stands_in_the_next_system_message(
