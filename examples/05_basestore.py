@@ -8,8 +8,7 @@ from langgraph.store.memory import InMemoryStore
 from shared import endpoint
 
 from prefmem import PreferenceMemory
-from prefmem_langchain import PreferenceMiddleware
-from prefmem_langchain.store import BaseStoreStorage
+from prefmem_langchain import BaseStoreStorage, PreferenceMiddleware
 
 
 @dataclass
