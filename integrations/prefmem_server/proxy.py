@@ -29,13 +29,16 @@ __all__ = ["ProxySettings", "proxy_router"]
 _AT_ONCE = 128 * 1024  # bytes of a body that are read on the event loop; larger ones on a thread
 _LAST_TURNS = 10.0  # seconds for the turns that are being handed over when the server stops
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+# What clients ask for most often; other paths are the application's to refuse.
+_CLOSED = ("completions", "responses", "embeddings", "moderations", "images/{rest:path}",
+           "audio/{rest:path}")  # fmt: skip
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 def proxy_router(
     memory: PreferenceMemory, settings: ProxySettings, *, counts: Counter[str] | None = None
 ) -> APIRouter:
-    """Make the routes of the proxy; include them last, as they may take every path under `/v1`.
+    """Make the routes of the proxy; include them last: with `passthrough` they take all of `/v1`.
 
     The application needs `app.state.gate` (see `prefmem_server.auth`). The routes' lifespan hands
     over the last turns to the memory's outbox and closes the connections; the memory is the
@@ -58,14 +61,17 @@ def proxy_router(
             await proxy.close()
 
     router = APIRouter(lifespan=life, include_in_schema=False)
-    other = proxy.forward if settings.passthrough else proxy.closed
-    for path, handler, methods, name in (
-        ("/v1/chat/completions", proxy.chat, ["POST"], "proxy_chat"),
-        ("/v1/models", proxy.forward, ["GET"], "proxy_models"),
-        ("/v1/models/{model:path}", proxy.forward, ["GET"], "proxy_model"),
-        ("/v1/{path:path}", other, _METHODS, "proxy_other"),
-    ):
-        router.add_api_route(path, _answering(handler), methods=methods, name=name)
+    routes = [
+        ("/v1/chat/completions", proxy.chat, ["POST"]),
+        ("/v1/models", proxy.forward, ["GET"]),
+        ("/v1/models/{model:path}", proxy.forward, ["GET"]),
+    ]
+    if settings.passthrough:
+        routes.append(("/v1/{path:path}", proxy.forward, _METHODS))
+    else:
+        routes += [(f"/v1/{path}", proxy.closed, ["POST"]) for path in _CLOSED]
+    for path, handler, methods in routes:
+        router.add_api_route(path, _answering(handler), methods=methods)
     return router
 
 

@@ -56,16 +56,15 @@ class Upstream:
     def __init__(self, settings: ProxySettings, counts: Counter[str]) -> None:
         """Open nothing yet."""
         self._settings, self.counts = settings, counts
+        self._timeout = httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout)
         self._client: httpx.AsyncClient | None = None
 
     @property
     def client(self) -> httpx.AsyncClient:
         """The pool."""
         if self._client is None:
-            s = self._settings
             self._client = httpx.AsyncClient(
-                timeout=httpx.Timeout(s.read_timeout, connect=s.connect_timeout),
-                limits=httpx.Limits(max_connections=s.max_connections),
+                limits=httpx.Limits(max_connections=self._settings.max_connections),
                 follow_redirects=False,
             )
         return self._client
@@ -94,7 +93,10 @@ class Upstream:
         address = self._settings.upstream.rstrip("/") + path[3:] + (f"?{query}" if query else "")
         headers = [*self._sent(scope["headers"], readable=readable)]
         try:
-            return httpx.Request(scope["method"], address, headers=headers, content=body)
+            return httpx.Request(
+                scope["method"], address, headers=headers, content=body,
+                extensions={"timeout": self._timeout.as_dict()},
+            )  # fmt: skip
         except (httpx.InvalidURL, ValueError):
             raise RefusedError(400, "invalid_request", "the address cannot be forwarded") from None
 

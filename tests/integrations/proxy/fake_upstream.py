@@ -249,8 +249,8 @@ def raw_request(
 ) -> RawAnswer:
     """Send a POST over a socket and give the answer with its chunks as they were framed."""
     host, port = address.removeprefix("http://").split("/")[0].split(":")
-    lines = [f"POST {path} HTTP/1.1", f"Host: {host}:{port}", "Connection: close"]
-    lines += [f"{k}: {v}" for k, v in headers.items()]
+    lines = [f"POST {path} HTTP/1.1", "Connection: close"]
+    lines += [f"{k}: {v}" for k, v in ({"Host": f"{host}:{port}"} | headers).items()]
     lines += [f"Content-Length: {len(body)}"]
     with socket.create_connection((host, int(port)), timeout=30) as connection:
         connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)

@@ -11,8 +11,19 @@ import pytest
 from openai import AsyncOpenAI
 
 from prefmem import PreferenceMemory
+from prefmem_server.app import create_app
+from prefmem_server.proxy import ProxySettings, proxy_router
+from prefmem_server.settings import ServerSettings
 from tests.integrations.proxy.conftest import Door
-from tests.integrations.proxy.fake_upstream import USAGE, eventually, raw_request, served, stream_of
+from tests.integrations.proxy.fake_upstream import (
+    USAGE,
+    chunked,
+    eventually,
+    raw_request,
+    raw_upstream,
+    served,
+    stream_of,
+)
 
 TOOLS: Any = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
 
@@ -308,21 +319,17 @@ def test_the_same_words_in_a_growing_history_are_learned_once(door: Door) -> Non
 
 
 def test_the_proxy_stands_in_the_server_app(door: Door) -> None:
-    from prefmem_server.app import create_app
-    from prefmem_server.proxy import ProxySettings, proxy_router
-    from prefmem_server.settings import ServerSettings
-
-    with served(door.upstream.app()) as fake:
-        upstream = ProxySettings(upstream=f"{fake}/v1", api_key="sk-upstream")
-        router = proxy_router(door.memory, upstream)
+    asked = {"messages": says("Always use metres."), "user": "ann", "stream": True}
+    pieces, body = stream_of(asked), json.dumps(asked).encode()
+    with raw_upstream(chunked(pieces), chunked(pieces[:2], end=False)) as (upstream, _):
+        router = proxy_router(door.memory, ProxySettings(upstream=upstream))
         app = create_app(door.memory, settings=ServerSettings(no_auth=True), routers=(router,))
         assert "/v1/chat/completions" not in app.openapi()["paths"]
         with served(app) as address:
-            with openai.OpenAI(base_url=f"{address}/v1", api_key="none") as client:
-                streamed = client.chat.completions.create(
-                    model="echo", messages=says("Always use metres."), user="ann", stream=True
-                )
-                assert len(list(streamed)) == 8
+            whole = raw_request(address, body, {"Host": "localhost"})
+            assert (whole.chunks, whole.complete) == (pieces, True)
+            broken = raw_request(address, body, {"Host": "localhost"})
+            assert (broken.chunks, broken.complete) == (pieces[:2], False)
             eventually(lambda: len(door.rules()) == 1)
 
 
