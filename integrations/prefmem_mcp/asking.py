@@ -14,7 +14,7 @@ from prefmem_mcp.sdk import MODERN, Context
 
 if TYPE_CHECKING or MODERN:
     import mcp_types as types
-else:
+else:  # pragma: no cover  # runs in conformance.py --tests
     from mcp import types
 
 _ASKED = "confirm"  # name of the question, where its answer comes with a new call

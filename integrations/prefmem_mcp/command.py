@@ -91,7 +91,7 @@ def mcp(
     jwt_jwks_file: JwksFile = None,
     public_url: PublicUrl = None,
     host: Host = "127.0.0.1",
-    port: Port = 8765,
+    port: Port = 8766,
     allow_host: AllowHost = None,
     allow_origin: AllowOrigin = None,
 ) -> None:

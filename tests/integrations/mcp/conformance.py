@@ -158,7 +158,7 @@ def made_venv(work: Path, version: str) -> Path:
         say(f"making an environment with mcp {version}")
         subprocess.run([sys.executable, "-m", "venv", python.parents[1]], check=True)
         wanted = ["-e", str(ROOT), f"mcp=={version}", *NEEDED]
-        subprocess.run([python, "-m", "pip", "install", "-q", *wanted], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-qq", *wanted], check=True)
     return python
 
 
@@ -168,7 +168,7 @@ def made_node(work: Path) -> Path:
     if not (folder / "node").exists():
         say("installing Node")
         subprocess.run([sys.executable, "-m", "venv", folder.parent], check=True)
-        subprocess.run([folder / "python", "-m", "pip", "install", "-q", NODE], check=True)
+        subprocess.run([folder / "python", "-m", "pip", "install", "-qq", NODE], check=True)
     for release in RELEASES:
         home = folder.parent / f"conformance-{release}"
         if not tool(folder, release).exists():
@@ -177,8 +177,9 @@ def made_node(work: Path) -> Path:
             (home / "package.json").write_text("{}\n", encoding="utf-8")
             wanted = f"@modelcontextprotocol/conformance@{release}"
             subprocess.run(
-                [folder / "npm", "install", "--no-fund", "--no-audit", "--silent", wanted],
-                check=True, cwd=home, env={"PATH": f"{folder}:/usr/bin:/bin", "HOME": str(home)},
+                ["env", f"PATH={folder}:/usr/bin:/bin", folder / "npm", "install", "--no-fund",
+                 "--no-audit", "--silent", wanted],
+                check=True, cwd=home,
             )  # fmt: skip
     return folder
 

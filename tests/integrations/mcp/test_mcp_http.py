@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.server.auth.provider import AccessToken
 from starlette.types import ASGIApp
 
 from prefmem import PreferenceMemory
@@ -172,6 +173,46 @@ async def test_a_key_that_may_only_look(url: str, over_http: Callable[..., Any])
             assert given.error
             assert given.text == "this key may not do that: it lacks the scope 'write'"
         assert await rules(ann) == ["Be brief."]
+
+
+async def test_clients_find_where_to_sign_in(
+    memory: PreferenceMemory, keys: Path, listening: Callable[[ASGIApp], str]
+) -> None:
+    server = preference_server(
+        memory, verifier=KeyVerifier(keys), issuer="https://id.example",
+        public_url="https://prefs.example.org/mcp",
+    )  # fmt: skip
+    url = listening(http_app(server))
+    refused = await post(url, HELLO)
+    assert refused.status_code == 401
+    place = "/.well-known/oauth-protected-resource/mcp"
+    assert f"https://prefs.example.org{place}" in refused.headers["www-authenticate"]
+    http = importlib.import_module("httpx2" if MODERN else "httpx")
+    async with http.AsyncClient() as client:
+        told = (await client.get(url.removesuffix("/mcp") + place)).json()
+    assert told["resource"] == "https://prefs.example.org/mcp"
+    assert [server.rstrip("/") for server in told["authorization_servers"]] == [
+        "https://id.example"
+    ]
+
+
+class NoUser:
+    """Gives a token that says nothing of a user."""
+
+    async def verify_token(self, token: str) -> AccessToken:
+        return AccessToken(token=token, client_id="app", scopes=[])
+
+
+async def test_a_token_without_a_user_reads_nothing(
+    memory: PreferenceMemory,
+    listening: Callable[[ASGIApp], str],
+    over_http: Callable[..., Any],
+) -> None:
+    url = listening(http_app(preference_server(memory, verifier=NoUser())))
+    async with over_http(url, "any") as line:
+        given = await line.call("list_preferences")
+        assert given.error
+        assert given.text.startswith("this connection has no user")
 
 
 async def test_a_large_body_is_refused_before_it_is_read(url: str) -> None:

@@ -1,5 +1,8 @@
+import json
+import re
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -7,7 +10,10 @@ import pytest
 import prefmem_mcp
 from prefmem import ConfigError, MissingExtraError, PreferenceMemory, UserRequiredError
 from prefmem_mcp import KeyVerifier, preference_server
+from prefmem_mcp.command import mcp
 
+# of other commands
+OTHERS = {"--env", "--header", "--tests", "--status", "--all"}
 LIGHT = """
 import sys, prefmem_mcp, prefmem_mcp.command
 heavy = {"mcp", "starlette", "uvicorn", "jwt", "torch"} & set(sys.modules)
@@ -38,6 +44,29 @@ def test_missing_mcp_names_the_install_line(name: str, monkeypatch: pytest.Monke
     with pytest.raises(MissingExtraError) as caught:
         getattr(prefmem_mcp, name)
     assert str(caught.value) == f'prefmem_mcp.{name} needs mcp: pip install "prefmem[mcp]"'
+
+
+def test_another_missing_module_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in list(sys.modules):
+        if module.startswith("prefmem_mcp."):
+            monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "tomllib", None)
+    with pytest.raises(ModuleNotFoundError, match="tomllib") as caught:
+        prefmem_mcp.KeyVerifier  # noqa: B018
+    assert not isinstance(caught.value, MissingExtraError)
+
+
+def test_the_examples_of_the_page_can_be_used() -> None:
+    page = (Path(prefmem_mcp.__file__).parent / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        (servers,) = json.loads(block).values()
+        assert servers["prefmem"].get("args", ["mcp"])[0] == "mcp"
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    compile(code, "README.md", "exec")
+    known = {f"--{name.replace('_', '-')}" for name in signature(mcp).parameters}
+    assert set(re.findall(r"(?<=[\s`\"])--[a-z][a-z-]+", page)) <= known | OTHERS
 
 
 def test_a_server_needs_to_know_whom_it_serves(memory: PreferenceMemory, keys: Path) -> None:

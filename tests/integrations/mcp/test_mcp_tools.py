@@ -1,12 +1,12 @@
 """What each tool takes, gives and refuses."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from prefmem import PreferenceMemory
-from prefmem.testing import PhraseExtractor
+from prefmem.testing import PhraseExtractor, TableRelater
 
 READS = {"readOnlyHint": True, "openWorldHint": False}
 
@@ -152,6 +152,63 @@ async def test_a_rule_that_claims_authority_waits_and_is_kept_from_the_model(
         turned = await ann.call("edit_preference", preference_id=harmless["id"], action=order)
         assert turned.data["preference"]["status"] == "quarantined"
     assert {c.status for c in memory.list(user_id="ann")} == {"quarantined"}
+
+
+async def test_a_rule_that_is_not_sure_says_so(
+    memory: PreferenceMemory, at_hand: Callable[..., Any]
+) -> None:
+    tables = {("When writing SQL, use CTEs.", "When writing SQL, use views."): "supersede"}
+    memory.relater = TableRelater(cast(Any, tables))
+    old = memory.add("writing SQL", "use CTEs", user_id="ann")
+    async with at_hand("ann") as ann:
+        await ann.call("add_preference", condition="writing SQL", action="use views")
+        listed = (await ann.call("list_preferences", status="superseded")).data
+        assert [row["id"] for row in listed["preferences"]] == [old.id]
+        given = await ann.call("edit_preference", preference_id=old.id, action="use tables")
+        assert given.text.startswith("this preference is superseded")
+        about = (await ann.call("why_preference", preference_id=old.id)).data
+        assert [row["what"] for row in about["history"]] == ["add: add", "add: supersede"]
+        assert about["history"][1]["because_of"] != ""
+
+
+async def test_what_was_taken_back_has_a_history(
+    memory: PreferenceMemory, at_hand: Callable[..., Any]
+) -> None:
+    card = memory.add("", "be brief", user_id="ann")
+    memory.undo(memory.history(card.id, user_id="ann")[0].id, user_id="ann")
+    async with at_hand("ann") as ann:
+        about = (await ann.call("why_preference", preference_id=card.id)).data
+        assert about["message"] == "This preference was taken back; only its history is left."
+        assert about["preference"] is None
+        assert [row["what"] for row in about["history"]] == ["add: add", "undo: remove"]
+
+
+async def test_the_newest_recalls_can_be_explained(at_hand: Callable[..., Any]) -> None:
+    async with at_hand("ann") as ann:
+        await ann.call("add_preference", action="be brief")
+        names = [
+            (await ann.call("recall_preferences", query=f"a poem {n}")).data["recall_id"]
+            for n in range(9)
+        ]
+        assert (await ann.call("why_preference")).data["recall_id"] == names[-1]
+        assert not (await ann.call("why_preference", recall_id=names[1])).error
+        assert (await ann.call("why_preference", recall_id=names[0])).error
+
+
+async def test_a_resource_of_a_broken_memory_says_nothing(
+    memory: PreferenceMemory, at_hand: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with at_hand("ann") as ann:
+        await ann.call("add_preference", action="be brief")
+        memory.close()
+        with pytest.raises(Exception, match=r"could not do this now \(\w+\)"):
+            await ann.read("prefmem://preferences")
+        with pytest.raises(Exception, match=r"(?i)resource"):
+            await ann.read("prefmem://preferences/bob")
+        assert (await ann.call("list_preferences")).error
+    ours = [r for r in caplog.records if r.name == "prefmem.mcp"]
+    assert len(ours) == 2
+    assert not any("brief" in r.getMessage() for r in ours)
 
 
 async def test_a_model_cannot_confirm_a_candidate(
