@@ -12,6 +12,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import (  # pyright: ignore[reportMissingTypeStubs]
     START,
     MessagesState,
@@ -112,12 +113,17 @@ def test_the_user_decides(
     assert "__interrupt__" not in app.invoke(says("next"), thread("t"), context=ANN)
 
 
-async def test_async_does_the_same(memory: PreferenceMemory, scribe: Callable[..., Any]) -> None:
-    memory.add("", CLAIM, user_id="ann")
-    app = agent(memory, scribe(), InMemorySaver())
-    assert asked(await app.ainvoke(says(), thread("t"), context=ANN))["rule"] == RULE
-    await app.ainvoke(Command(resume="yes"), thread("t"), context=ANN)
-    assert held(memory) == [(RULE, "active")]
+async def test_async_does_the_same(
+    memory: PreferenceMemory, scribe: Callable[..., Any], tmp_path: Path
+) -> None:
+    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "late.db")) as late:
+        for saver in (InMemorySaver(), late):
+            memory.add("", CLAIM, user_id="ann")
+            app = agent(memory, scribe(), saver)
+            assert asked(await app.ainvoke(says(), thread("t"), context=ANN))["rule"] == RULE
+            await app.ainvoke(Command(resume="yes"), thread("t"), context=ANN)
+            assert held(memory) == [(RULE, "active")]
+            memory.forget(memory.list(user_id="ann")[0].id, user_id="ann")
 
 
 def test_a_run_that_is_not_resumed_loses_nothing(

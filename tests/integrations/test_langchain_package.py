@@ -45,7 +45,7 @@ def test_missing_langchain_names_the_install_line(monkeypatch: pytest.MonkeyPatc
     assert isinstance(prefmem_langchain.RecallNode, type)  # the nodes do without it
 
 
-@pytest.mark.parametrize("name", ["RecallNode", "LearnNode", "PreferenceState"])
+@pytest.mark.parametrize("name", sorted(set(prefmem_langchain.__all__) - {"PreferenceMiddleware"}))
 def test_missing_langgraph_names_the_install_line(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
