@@ -162,7 +162,8 @@ def _run(
         routers.append(proxy_router(memory, proxy, counts=counts))
     uvicorn.run(
         create_app(memory, settings=settings, routers=routers, counts=counts),
-        host=host, port=port, log_config=None, access_log=False, server_header=False,
+        host=host, port=port, log_config=None, access_log=False, server_header=False, ws="none",
+        lifespan="on",
         timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
     )  # fmt: skip
 

@@ -56,7 +56,7 @@ class Metrics:
         self.failures = Counter(
             "prefmem_failures", "Requests that failed here.", ("error",), registry=self._registry
         )
-        self._registry.register(_OfMemory(memory, proxy or {}, clock))
+        self._registry.register(_OfMemory(memory, {} if proxy is None else proxy, clock))
 
     def text(self) -> bytes:
         """Give the figures in Prometheus' text format; asks the store."""

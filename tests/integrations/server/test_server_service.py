@@ -2,13 +2,18 @@
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from tests.integrations.server.conftest import Door
+from prefmem import PreferenceMemory
+from prefmem_server import ProxySettings, ServerSettings, create_app, proxy_router
+from tests.integrations.server.conftest import Door, serving
 
 CANARY = "zanzibar"
 
@@ -124,3 +129,30 @@ def test_eight_users_at_once_see_only_their_own(door: Door) -> None:
             f"writing {number}" for number in range(12)
         )
         assert {card["action"] for card in cards} == {f"greet {user}"}
+
+
+def test_the_proxy_stands_beside_the_service(
+    open_memory: Callable[..., PreferenceMemory], keys_file: Path
+) -> None:
+    memory, counts = open_memory(), Counter[str]()
+    nowhere = ProxySettings(upstream="http://127.0.0.1:9/v1")  # nobody listens there
+    app = create_app(
+        memory, settings=ServerSettings(keys=keys_file),
+        routers=[proxy_router(memory, nowhere, counts=counts)], counts=counts,
+    )  # fmt: skip
+    headers = {"Authorization": "Bearer key-ops", "Prefmem-User": "ann"}
+    with serving(app) as address, httpx.Client(base_url=address, headers=headers) as client:
+        assert client.post("/v1/cards", json={"action": "sign as Ann"}).status_code == 201
+        said = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+        answer = client.post("/v1/chat/completions", json=said)
+        assert answer.status_code == 502
+        assert answer.json()["error"]["message"]
+        assert answer.headers["X-Request-ID"]
+        nobody = client.post("/v1/chat/completions", json=said, headers={"Authorization": ""})
+        assert nobody.status_code == 401
+        assert nobody.json()["error"]["code"] == "invalid_api_key"
+        assert len(client.get("/v1/cards").json()["cards"]) == 1
+        figures = client.get("/metrics").text
+        assert 'operation="/v1/chat/completions",status="502"} 1.0' in figures
+        assert "prefmem_proxy_degraded_total{what=" in figures
+        assert "/v1/chat/completions" not in client.get("/openapi.json").json()["paths"]
