@@ -38,10 +38,11 @@ class BaseStoreStorage:
       later one left it; the log of interaction holds what came in at both, and `forget` works the
       state out from it.
     - A process sees what others wrote with its next call.
-    - `forget` rewrites what names a card, and `forget_user` removes every item. A process that was
-      writing for the user at that instant is refused, or what it writes counts no more and leaves
-      with the next write for the user or the next `forget_user`. When the freed bytes leave its
-      files is up to the database.
+    - `forget` rewrites what names a card; of a forgotten card nothing counts that another process
+      writes later. `forget_user` removes every item. A process that writes for the user at that
+      instant takes back what it wrote, and is told; should it die there, what it left counts no
+      more, and leaves with the next write for the user or the next `forget_user`. When the freed
+      bytes leave its files is up to the database.
     - A lease of a job is best effort; see `BaseStoreJobs`.
 
     The host's store is never closed here, embeds nothing of ours and lets nothing of ours expire.
@@ -155,12 +156,15 @@ class BaseStoreStorage:
         try:
             view = self._reader.view(user)
             key = entry_key(entry)
-            if not view.root or self.noted(user, key):
+            if not view.root or key in view.entries or self._reader.offer(user, view, key):
                 return False
             entry = replace(entry, key=key, seq=self._tick(view.last))
             place = (names.offers(user), names.short(key))
             self._access.put({place: write_offer(entry, view.root)})
-            return True
+            if self._reader.began(user, view):
+                return True
+            self._access.put({place: None})  # another process erased the user just before
+            return False
         except PrefmemError:
             return False
 

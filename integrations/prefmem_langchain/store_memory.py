@@ -70,7 +70,7 @@ def _with_packaged_models(storage: Store, config: Config) -> PreferenceMemory:
         config=config,
         embedder=embedder,
         judge=judge,
-        extractor=_extractor(config),
+        extractor=_extractor(config.min_confidence, config.max_slot_chars),
     )
 
 
@@ -83,8 +83,9 @@ def _embedder_and_judge() -> tuple[Embedder, Judge | None]:
 
 
 @cache
-def _extractor(config: Config) -> Extractor:
+def _extractor(min_confidence: float, max_slot_chars: int) -> Extractor:
     """Give the packaged one for these settings."""
     from prefmem import defaults
 
-    return defaults.extractor(config)
+    settings = Config(min_confidence=min_confidence, max_slot_chars=max_slot_chars)
+    return defaults.extractor(settings)

@@ -10,7 +10,7 @@ from prefmem.errors import StoreUnavailableError
 from prefmem.interaction import Entry, KeptEdit, Offer
 from prefmem.types import UserKey
 from prefmem_langchain import store_names as names
-from prefmem_langchain.store_access import Access, Found, Place
+from prefmem_langchain.store_access import Access, Place
 from prefmem_langchain.store_commit import (
     Commit,
     Head,
@@ -20,7 +20,7 @@ from prefmem_langchain.store_commit import (
     read_head,
     read_offer,
 )
-from prefmem_langchain.store_view import View, fold
+from prefmem_langchain.store_view import View
 
 Written = dict[str, tuple[int, Commit, int]]  # hash of the text, commit, length of the text
 
@@ -59,33 +59,38 @@ class Reader:
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def head(self, user: UserKey) -> Head | None:
-        """Read the version item."""
-        value = self._access.get(head_place(user))[0]
-        return None if value is None else read_head(value, user.user_id)
-
     def view(self, user: UserKey) -> View:
         """Give the user as the store tells now; not to be changed.
 
         Raises:
             StoreUnavailableError: Items are damaged or missing.
         """
-        for left in reversed(range(_TRIES)):
-            head = self.head(user)
-            if head is None:
+        found, head = 0, Head("", "", 0)
+        for _ in range(_TRIES):  # again where another process erases the user just now
+            value = self._access.get(head_place(user))[0]
+            if value is None:
                 self.drop(user)
-                break
-            kept = self._recent(user)
+                return View()
+            head, kept = read_head(value, user.user_id), self._recent(user)
             if kept is not None and kept.view.token == head.token:
                 return kept.view
-            found = self._access.all(names.commits(user))
-            whole = self._read(user, head, found, kept.parsed if kept else {})
-            if whole is not None:
-                self.keep(user, whole)
-                return whole.view
-            if not left:
-                return self._without(head, found)
-        return View()
+            whole = self._read(user, kept.parsed if kept else {})
+            found = len(whole.parsed)
+            if head.root not in whole.parsed and self._erased(head.root):
+                head = Head(head.token, "", 0)  # what was written while the user was erased
+            elif head.root not in whole.parsed or len(whole.view.commits) < head.count:
+                continue
+            whole.view.token, whole.view.state = head.token, head.state
+            self.keep(user, whole)
+            return whole.view
+        raise StoreUnavailableError(
+            f"{self._access.name} gives {found} of {head.count} entries of a user's log; restore a "
+            "backup of its database, or erase the user with forget_user"
+        )
+
+    def began(self, user: UserKey, view: View) -> bool:
+        """Whether the commit that a user's log begins with is there still."""
+        return self._access.get((names.commits(user), view.root))[0] is not None
 
     def keep(self, user: UserKey, kept: Kept) -> None:
         """Keep a user in memory, if there is room."""
@@ -100,7 +105,8 @@ class Reader:
     def add(self, user: UserKey, view: View, written: Written) -> None:
         """Keep a user as a write of this process left it."""
         before = self._recent(user)
-        parsed = {k: v for k, v in (before.parsed if before else {}).items() if k in view.commits}
+        parsed: dict[str, tuple[int, Commit]] = dict(before.parsed) if before else {}
+        parsed = {key: held for key, held in parsed.items() if key in view.commits}
         if parsed.keys() | written.keys() != view.commits.keys():
             self.drop(user)  # it was thrown out meanwhile: read again when it is needed
             return
@@ -162,44 +168,23 @@ class Reader:
         if kept is not None:
             self._bytes -= kept.size
 
-    def _read(
-        self,
-        user: UserKey,
-        head: Head,
-        found: list[Found],
-        known: Mapping[str, tuple[int, Commit]],
-    ) -> Kept | None:
-        """Fold what was found; None where that is not all that the version item speaks of."""
+    def _read(self, user: UserKey, known: Mapping[str, tuple[int, Commit]]) -> Kept:
+        """Read a user's commits, and fold them; those that are known by their text as they are."""
         parsed: dict[str, tuple[int, Commit]] = {}
-        size = 0
-        for (namespace, key), value in found:
-            if namespace == names.commits(user):
+        size, log = 0, names.commits(user)
+        for (namespace, key), value in self._access.all(log):
+            if namespace == log:
                 text = _body(value)
                 mark, size = hash(text), size + _size(len(text))
                 old = known.get(key)
                 same = old is not None and old[0] == mark
                 commit = old[1] if same and old else read_commit(key, value, user.user_id)
                 parsed[key] = (mark, commit)
-        if head.root not in parsed:
-            return None
-        view = fold(commit for _, commit in parsed.values())
-        if len(view.commits) < head.count:
-            return None
-        view.token, view.state = head.token, head.state
-        return Kept(view, parsed, size)
+        return Kept(View.of(commit for _, commit in parsed.values()), parsed, size)
 
-    def _without(self, head: Head, found: list[Found]) -> View:
-        """Give a user whose log has no beginning: an erasure met a write of another process.
-
-        What that write left is unclean, so that the next one removes it.
-        """
-        keys = frozenset(key for (_, key), _ in found)
-        if head.root not in keys and self._access.get((names.ERASED, head.root))[0] is not None:
-            return View(unclean=keys)
-        raise StoreUnavailableError(
-            f"{self._access.name} gives {len(keys)} of {head.count} entries of a user's log; "
-            "restore a backup of its database, or erase the user with forget_user"
-        )
+    def _erased(self, root: str) -> bool:
+        """Whether the log that began with a commit was erased."""
+        return self._access.get((names.ERASED, root))[0] is not None
 
 
 def head_place(user: UserKey) -> Place:

@@ -183,6 +183,28 @@ class View:
 
     # Folding
 
+    @classmethod
+    def of(cls, commits: Iterable[Commit]) -> "View":
+        """Work out what commits tell together."""
+        ordered = sorted(commits, key=lambda commit: commit.key)
+        keys = {commit.key for commit in ordered}
+        living = [commit for commit in ordered if commit.root in keys]
+        view = cls(unclean=frozenset(keys - {commit.key for commit in living}))
+        view.root = min((commit.root for commit in living), default="")
+        gone: dict[str, str] = {}
+        for commit in living:
+            view.forgotten |= commit.forgotten
+            gone |= dict.fromkeys(commit.forgotten, commit.key)
+        for commit in living:
+            view._take(commit, gone)
+        for card_id in gone:
+            if view.cards.get(card_id) is None:
+                view.cards.pop(card_id, None)
+                view.vectors.pop(card_id, None)
+        view._settle_numbers()
+        view._settle_twins()
+        return view
+
     def _take(self, commit: Commit, gone: Mapping[str, str]) -> None:
         """Take a commit in, without what came before and what was forgotten."""
         kept: list[Told] = []
@@ -220,7 +242,8 @@ class View:
             card_id
             for change in event.changes
             for card_id in _named(change) & gone.keys()
-            if at <= gone[card_id] or (change.op != "add" and self.cards.get(card_id) is None)
+            if at <= gone[card_id]
+            or (self.cards.get(card_id) is None and (change.op, change.card.id) != ("add", card_id))
         }
         if not taken:
             return event
@@ -258,30 +281,6 @@ class View:
             self._append(event)
             self.twins.append(event)
         self._live = first
-
-
-def fold(commits: Iterable[Commit]) -> View:
-    """Work out what commits, with their names in order, tell together."""
-    view, dead = View(), frozenset[str]()
-    ordered = sorted(commits, key=lambda commit: commit.key)
-    names = {commit.key for commit in ordered}
-    dead = frozenset(commit.key for commit in ordered if commit.root not in names)
-    living = [commit for commit in ordered if commit.key not in dead]
-    gone: dict[str, str] = {}
-    for commit in living:
-        view.forgotten |= commit.forgotten
-        gone |= dict.fromkeys(commit.forgotten, commit.key)
-    view.unclean = dead
-    view.root = min((commit.root for commit in living), default="")
-    for commit in living:
-        view._take(commit, gone)
-    for card_id in gone:
-        if view.cards.get(card_id) is None:
-            view.cards.pop(card_id, None)
-            view.vectors.pop(card_id, None)
-    view._settle_numbers()
-    view._settle_twins()
-    return view
 
 
 def twins_of(view: View, card_id: str) -> tuple[str, ...]:

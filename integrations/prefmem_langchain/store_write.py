@@ -7,7 +7,7 @@ from typing import Any
 
 from prefmem.errors import StoreError
 from prefmem.interaction import Entry, KeptEdit, UserState
-from prefmem.job import Job
+from prefmem.job import GoneError, Job
 from prefmem.stores import codec, journal
 from prefmem.types import Card, Event, Preference, Shelf, UserKey, Vector
 from prefmem_langchain import store_commit as items
@@ -16,7 +16,7 @@ from prefmem_langchain.store_access import Access, Place
 from prefmem_langchain.store_commit import Commit, Head, Told, entry_key
 from prefmem_langchain.store_jobs import BaseStoreJobs
 from prefmem_langchain.store_reader import Reader, Written, head_place
-from prefmem_langchain.store_view import fold, twins_of
+from prefmem_langchain.store_view import View, twins_of
 
 Values = dict[Place, Mapping[str, Any] | None]
 
@@ -32,7 +32,8 @@ class _Pending:
     edits: dict[str, tuple[int, KeptEdit] | None] = field(
         default_factory=dict[str, tuple[int, KeptEdit] | None]
     )
-    jobs: list[Job] = field(default_factory=list[Job])
+    finished: list[Job] = field(default_factory=list[Job])
+    dropped: list[Job] = field(default_factory=list[Job])
     state: UserState | None = None
     edits_until: int = 0
     mark: int = 0
@@ -148,9 +149,9 @@ class BaseStoreTransaction:
 
     def finish(self, job: Job) -> bool:
         """Remove a job, once what this transaction writes is stored; False where it is gone."""
-        if job in self._pending.jobs or not self._jobs.places(job):
+        if job in self._pending.finished or not self._jobs.places(job):
             return False
-        self._pending.jobs.append(job)
+        self._pending.finished.append(job)
         return True
 
     def forget(self, card_id: str) -> bool:
@@ -172,7 +173,7 @@ class BaseStoreTransaction:
         if any(evidence.turn_id.startswith("edit:") for evidence in said):
             pending.edits_until, pending.edits = self._next(), {}
         quotes = {evidence.quote for evidence in said if evidence.quote}
-        pending.jobs += [job for job in self._jobs.of(self._user) if _fails_on(job, quotes)]
+        pending.dropped += [job for job in self._jobs.of(self._user) if _fails_on(job, quotes)]
         self._fold_again()
         if state is not None:
             self.save_state(_without(state, numbers))
@@ -182,11 +183,15 @@ class BaseStoreTransaction:
         """Put everything into the store: the commit first, the version item last.
 
         Raises:
+            GoneError: A job that it finishes was removed meanwhile; nothing was stored.
             StoreError: The user was erased meanwhile, or the store cannot be written.
         """
-        jobs: Values = {
-            place: None for job in self._pending.jobs for place in self._jobs.places(job)
-        }
+        jobs: Values = {p: None for job in self._pending.dropped for p in self._jobs.places(job)}
+        for job in self._pending.finished:
+            places = self._jobs.places(job)
+            if not places:
+                raise GoneError("the job was learned, or erased with its user, in the meantime")
+            jobs |= dict.fromkeys(places)
         if self._pending.empty:
             self._access.put(jobs)
             return
@@ -211,6 +216,7 @@ class BaseStoreTransaction:
         values |= {(log, key): None for key in unclean if key not in commits}
         try:
             self._access.put(values | jobs)
+            self._refuse_erased(values, token)
         except BaseException:
             self._reader.drop(self._user)  # nobody knows how far it came
             raise
@@ -236,23 +242,36 @@ class BaseStoreTransaction:
         mine = self._gathered()
         self._pending.numbers = dict(mine.numbers)
         last, state = self._view.last, self._view.state
-        self._view = fold((*self._before.commits.values(), mine))
+        self._view = View.of((*self._before.commits.values(), mine))
         self._view.last, self._view.state = max(last, self._view.last), state
 
     def _head_now(self) -> Head | None:
-        """Read the version item once more, just before writing."""
-        log = names.commits(self._user)
-        if self._before.root:
-            value, began = self._access.get(head_place(self._user), (log, self._before.root))
-            if began is None:
-                raise StoreError(
-                    "another process erased the user while this was written; nothing was stored"
-                )
-            return None if value is None else items.read_head(value, self._user.user_id)
-        head = self._reader.head(self._user)
-        if head is None or self._access.get((log, head.root))[0] is None:
-            return None  # nobody, or what an erasure left behind
+        """Read the version item once more, just before writing; None where there is none."""
+        log, root = names.commits(self._user), self._before.root
+        value, began = self._access.get(head_place(self._user), (log, root or "none"))
+        if root and began is None:
+            raise _erased()
+        if value is None:
+            return None
+        head = items.read_head(value, self._user.user_id)
+        known = head.root in self._before.commits
+        if not known and self._access.get((log, head.root))[0] is None:
+            return None  # of a log that was erased
         return head
+
+    def _refuse_erased(self, values: Values, token: str) -> None:
+        """Take back what was written for a user whom another process erased just before."""
+        if not self._before.root or self._reader.began(self._user, self._before):
+            return
+        place = head_place(self._user)
+        self._access.put(dict.fromkeys(written for written in values if written != place))
+        self._reader.drop(self._user)
+        view = self._reader.view(self._user)
+        if view.token == token:  # the version item is this write's
+            anew = Head(token_hex(8), view.root, len(view.commits))
+            told = items.write_head(anew, self._user.user_id) if view.root else None
+            self._access.put({place: told})
+        raise _erased()
 
     def _next_head(self, head: Head | None, token: str, root: str) -> Head:
         state = self._pending.state
@@ -301,6 +320,10 @@ class BaseStoreTransaction:
         view.token, view.root = token, view.root or mine.root
         view.unclean, view.twins, view.renumbered = frozenset(), [], {}
         self._reader.add(self._user, view, written)
+
+
+def _erased() -> StoreError:
+    return StoreError("another process erased the user while this was written; nothing was stored")
 
 
 def _fails_on(job: Job, quotes: Iterable[str]) -> bool:

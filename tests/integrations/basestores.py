@@ -3,7 +3,7 @@
 import random
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import count
@@ -15,7 +15,7 @@ import pytest
 from langgraph.store.base import BaseStore, IndexConfig, Item, Op, PutOp, Result, SearchOp
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.postgres import PostgresStore
-from langgraph.store.sqlite import SqliteStore
+from langgraph.store.sqlite import SqliteStore  # pyright: ignore[reportMissingTypeStubs]
 
 KINDS = ("memory", "sqlite", "postgres")
 _numbers = count()
@@ -45,7 +45,7 @@ def database() -> str:
 
 
 @contextmanager
-def opened(kind: str, folder: Path) -> Iterator[BaseStore]:
+def opened(kind: str, folder: Path) -> Generator[BaseStore, None, None]:
     """Open an empty store whose host wants everything embedded and nothing kept for long."""
     with ExitStack() as stack:
         if kind == "memory":
@@ -75,6 +75,7 @@ class Odd(BaseStore):
     Attributes:
         survives: Puts that are done before it dies; None for all.
         late: Puts that were held back; None where nothing is held back.
+        meanwhile: What another process does just before the next put; it is done once.
         cap: Items that a search gives at most.
         shuffled: Whether a search gives items in any order.
         wide: Whether a prefix also matches what merely begins with it.
@@ -86,6 +87,7 @@ class Odd(BaseStore):
         self.inner = inner
         self.survives: int | None = None
         self.late: list[PutOp] | None = None
+        self.meanwhile: Callable[[], object] | None = None
         self.cap = 10**9
         self.shuffled = self.wide = False
         self.seen: list[Op] = []
@@ -112,6 +114,9 @@ class Odd(BaseStore):
     def _one(self, op: Op) -> Result:
         self.seen.append(op)
         if isinstance(op, PutOp):
+            meanwhile, self.meanwhile = self.meanwhile, None
+            if meanwhile is not None:
+                meanwhile()
             if self.survives is not None:
                 if self.survives == 0:
                     raise DiedError

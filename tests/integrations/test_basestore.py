@@ -19,7 +19,7 @@ from prefmem import Card, Evidence, InputError, Preference, StoreError
 from prefmem.cards.fold import fold
 from prefmem.errors import BasisMismatchError, StoreUnavailableError
 from prefmem.interaction import Entry, KeptEdit, Observation, Offer, UserState
-from prefmem.job import Job
+from prefmem.job import GoneError, Job
 from prefmem.testing import check_store
 from prefmem.types import Change, Event, Op, Reason, Status, Turn, UserKey
 from prefmem_langchain.store import BaseStoreStorage
@@ -483,6 +483,78 @@ def test_a_write_that_lands_after_an_erasure_counts_no_more(memory_host: InMemor
     assert "be brief" not in words(memory_host)
     assert one.forget_user(ANN).cards == 1
     assert left(memory_host) == set()
+
+
+@pytest.mark.parametrize("returns", [False, True], ids=["gone", "back"])
+def test_a_write_that_an_erasure_overtakes_at_the_last_moment_is_taken_back(
+    memory_host: InMemoryStore, returns: bool
+) -> None:
+    odd = Odd(memory_host)
+    one, two = on(memory_host), on(odd)
+    for n in range(5):
+        put(one, f"{n}", card(f"c{n}", f"rule {n}"))
+
+    def erase() -> None:
+        one.forget_user(ANN)
+        if returns:
+            put(one, "n", card("n", "new rule"))
+
+    with pytest.raises(StoreError, match="another process erased"), two.write(ANN) as transaction:  # noqa: PT012  # what is between them
+        transaction.record(event("9", card("c0", "rule 0"), op="merge"), {})
+        transaction.keep_edit(KeptEdit("e", "a mail", "one", "two", AT), most=9)
+        transaction.save_state(UserState("ann@example.org", "test/1", steps=9))
+        odd.meanwhile = erase
+    wanted = ["n"] if returns else []
+    for reader in (one, two, on(memory_host)):
+        assert [c.id for c in reader.cards(ANN)] == wanted
+        assert (reader.state(ANN), reader.edits(ANN)) == (None, ())
+    assert "rule 0" not in words(memory_host)
+    assert len(left(memory_host)) == 2 * returns
+    put(two, "m", card("m", "another rule"))
+    assert [c.id for c in one.cards(ANN)] == [*wanted, "m"]
+
+
+def test_a_note_that_an_erasure_overtakes_is_taken_back(memory_host: InMemoryStore) -> None:
+    odd = Odd(memory_host)
+    one, two = on(memory_host), on(odd)
+    put(one, "0", card("a", "be brief"))
+    odd.meanwhile = lambda: one.forget_user(ANN)
+    assert not two.note(ANN, offer("r", 1))
+    assert left(memory_host) == set()
+
+
+def test_a_write_that_lands_after_a_user_came_back_harms_nothing(
+    memory_host: InMemoryStore,
+) -> None:
+    slow = Odd(memory_host)
+    one, two = on(memory_host), on(slow)
+    for n in range(5):
+        put(one, f"{n}", card(f"c{n}", f"rule {n}"))
+    slow.late = []
+    with two.write(ANN) as transaction:
+        transaction.record(event("9", card("c0", "rule 0"), op="merge"), {})
+        transaction.save_state(UserState("ann@example.org", "test/1", steps=9))
+    one.forget_user(ANN)
+    put(one, "n", card("n", "new rule"))
+    slow.release()
+    for n in range(2):
+        for reader in (one, on(memory_host)):
+            assert [c.id for c in reader.cards(ANN)][:1] == ["n"]
+            assert reader.card(ANN, "c0") is None
+            assert reader.state(ANN) is None
+        put(one, f"m{n}", card(f"m{n}", f"another {n}"))
+    assert "rule 0" not in words(memory_host)
+
+
+def test_a_job_that_is_erased_while_it_is_learned_teaches_nothing(host: BaseStore) -> None:
+    one, two = on(host), on(host)
+    one.jobs.put(job(), most=9, most_of_user=9)
+    (mine,) = one.jobs.lease("one", now=AT, until=AT, most=9)
+    with pytest.raises(GoneError), one.write(ANN) as late:  # noqa: PT012  # what is between them
+        assert late.finish(mine)
+        late.record(event("1", card("a", "be brief")), {"a": EAST})
+        two.forget_user(ANN)
+    assert left(host) == set()
 
 
 # Half a write

@@ -15,7 +15,7 @@ from langgraph.store.base import Op, Result
 from langgraph.store.base.batch import AsyncBatchedBaseStore
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.postgres.aio import AsyncPostgresStore
-from langgraph.store.sqlite.aio import AsyncSqliteStore
+from langgraph.store.sqlite.aio import AsyncSqliteStore  # pyright: ignore[reportMissingTypeStubs]
 
 from prefmem import Config, PreferenceMemory, StoreError
 from prefmem.protocols import Store
