@@ -29,7 +29,6 @@ app.command()(cards.forget)
 app.command()(cards.history)
 app.command()(cards.undo)
 app.add_typer(pairs.app, name="export")
-app.command("import")(cards.import_)
 app.command()(usage.tell)
 app.command(context_settings={"ignore_unknown_options": True})(usage.feedback)  # -1 is a score
 app.command()(usage.replay)
