@@ -24,7 +24,7 @@ HOSTS = {  # host: what it installs beside prefmem, the package to type-check ag
         "12_pydantic_ai",
     ),
     "openai_agents": (("openai-agents>=0.20,<1",), "prefmem_openai_agents", "13_openai_agents"),
-    "llamaindex": (("llama-index-core>=0.14,<0.15",), "prefmem_llamaindex", "14_llamaindex"),
+    "llamaindex": (("llama-index-core>=0.14.5,<0.15",), "prefmem_llamaindex", "14_llamaindex"),
     "openwebui": (
         ("fastapi>=0.115", "uvicorn>=0.30", "httpx>=0.27", "pyjwt[crypto]", "prometheus-client"),
         "prefmem_openwebui",
