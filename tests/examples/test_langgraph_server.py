@@ -5,7 +5,7 @@ import runpy
 from pathlib import Path
 
 import pytest
-from langgraph.graph.state import CompiledStateGraph
+from langgraph.graph.state import CompiledStateGraph  # pyright: ignore[reportMissingTypeStubs]
 
 FOLDER = Path(__file__).parents[2] / "examples" / "langgraph_server"
 
