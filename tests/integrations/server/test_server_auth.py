@@ -145,6 +145,14 @@ def test_a_bucket_fills_up_again_and_no_further() -> None:
     assert [Limiter().take("a") for _ in range(100)] == [0] * 100
 
 
+def test_ten_thousand_keys_are_counted_and_then_the_oldest_is_let_go() -> None:
+    limiter = Limiter(Rate(1, 1), clock=lambda: 0.0)
+    assert [limiter.take(number) for number in range(10_000)] == [0] * 10_000
+    assert limiter.take(0) == 1  # which makes 1 the oldest
+    assert limiter.take("one more") == 0
+    assert (limiter.take(2), limiter.take(1)) == (1, 0)
+
+
 def test_a_key_that_was_taken_back_opens_no_more(tmp_path: Path) -> None:
     now, path = 0.0, tmp_path / "keys.json"
     made = [make_key(path, name) for name in ("one", "two")]

@@ -15,7 +15,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from prefmem import PreferenceMemory
+import prefmem_server
+from prefmem import MissingExtraError, PreferenceMemory
 from prefmem.testing import HashEmbedder, PhraseExtractor, TableRelater
 from prefmem_server.command import serve
 from prefmem_server.keys import read_keys
@@ -151,3 +152,21 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     assert refused.exit_code != 0
     assert why in f"{refused.output} {refused.exception}"
     assert not db.exists()
+
+
+def test_a_key_that_cannot_be_kept_is_not_made(tmp_path: Path) -> None:
+    refused = run("--keys", str(tmp_path / "no" / "such" / "keys.json"), "--new-key", "a")
+    assert refused.exit_code != 0
+    assert refused.stdout == ""
+    assert "no key was made" in str(refused.exception)
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    for name in ("app", "metrics"):
+        monkeypatch.delitem(sys.modules, f"prefmem_server.{name}", raising=False)
+    with pytest.raises(MissingExtraError, match=r'pip install "prefmem\[server\]"'):
+        _ = prefmem_server.create_app
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = prefmem_server.nothing
+    assert dir(prefmem_server) == prefmem_server.__all__
