@@ -287,6 +287,16 @@ class PreferenceMemory(Steps):
         self.wake()
         return True
 
+    def warm(self) -> None:
+        """Load what the first recall would wait for: about a second, and the models' memory.
+
+        What cannot be loaded raises here as it would there.
+        """
+        parse("Hello there")
+        self.embedder.embed(["Hello there"])
+        if self._reranking is not None:
+            self._reranking.warm("Hello there")
+
     def wake(self) -> None:
         """Let the worker of this process learn what waits in the store, its own jobs or others'.
 
@@ -916,6 +926,7 @@ class PreferenceMemory(Steps):
     alearn = twin(learn)
     alearn_later = twin(learn_later)
     aflush = twin(flush)
+    awarm = twin(warm)
     abacklog = twin(backlog)
     arevive = twin(revive)
     acommand = twin(command)

@@ -14,6 +14,12 @@ from prefmem.types import Card, Event, ScopeKind, Status
 _ONE = frozenset({"forget", "edit", "narrow", "undo"})  # of several fitting rules none is taken
 
 
+_NOTE = """<memory-note>
+The user spoke to their memory, and it has done what they asked. It says: {reply}
+Tell the user so in your own words, and answer what else they ask.
+</memory-note>"""
+
+
 @dataclass(frozen=True, slots=True)
 class Obeyed:
     """What a user told their memory, and what came of it.
@@ -30,6 +36,11 @@ class Obeyed:
     reply: str = ""
     cards: tuple[Card, ...] = ()
     rest: str = ""
+
+    @property
+    def note(self) -> str:
+        """What the model is told, so that it tells the user; empty where there is no reply."""
+        return _NOTE.format(reply=self.reply) if self.reply else ""
 
 
 class Verbs(Protocol):

@@ -38,10 +38,6 @@ if TYPE_CHECKING:
     from prefmem import PreferenceMemory
 
 Commands: TypeAlias = Literal["apply", "answer", "off"]
-_NOTE = """<memory-note>
-The user spoke to their memory, and it has done what they asked. It says: {reply}
-Tell the user so in your own words, and answer what else they ask.
-</memory-note>"""
 
 
 class MemoryState(AgentState[ResponseT]):
@@ -260,7 +256,7 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
         last, thread = spoken[-CONTEXT:], session()
         found = apart(lambda: memory.command(last, user_id=user, session_id=thread))
         if found.reply:
-            self._replies.put(question_of(messages, position, user), (found.reply,))
+            self._replies.put(question_of(messages, position, user), (found.note,))
         return found.reply, found.rest
 
     def _block(
@@ -270,8 +266,7 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
         ids = self._applying(messages, position, memory, user)
         block = memory.render(ids, user_id=user, max_tokens=self._max_tokens)
         said = self._replies.get(question_of(messages, position, user))
-        notes = [_NOTE.format(reply=said[0])] if said else []
-        return "\n".join([*([block] if block else []), *notes])
+        return "\n".join([*([block] if block else []), *(said or ())])
 
     def _applying(
         self, messages: Sequence[BaseMessage], position: int, memory: "PreferenceMemory", user: str

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from prefmem import PreferenceMemory
+    from prefmem_server.proxy_settings import ProxySettings
     from prefmem_server.settings import ServerSettings
     from prefmem_server.tokens import JwtSettings
 
@@ -102,6 +103,25 @@ def serve(
             help="Key of the upstream; better in the environment.",
         ),
     ] = None,
+    placement: Annotated[
+        Literal["system", "user"],
+        typer.Option(rich_help_panel=_PROXY, help="Where in a request the rules go."),
+    ] = "system",
+    without_user: Annotated[
+        Literal["skip", "refuse"],
+        typer.Option(rich_help_panel=_PROXY, help="What happens to a chat that names no user."),
+    ] = "skip",
+    passthrough: Annotated[
+        bool,
+        typer.Option(
+            "--passthrough", rich_help_panel=_PROXY,
+            help="Forward the upstream's other paths, too: all that its key opens.",
+        ),
+    ] = False,
+    recall_timeout: Annotated[
+        float,
+        typer.Option(rich_help_panel=_PROXY, help="Seconds that finding the rules may take."),
+    ] = 0.4,
     rate: Annotated[
         float, typer.Option(min=0, help="Requests a second for each key; 0 for no limit.")
     ] = 100.0,
@@ -133,11 +153,19 @@ def serve(
         rate=Rate(rate, max(1.0, 2 * rate)) if rate else None,
         drain_seconds=drain,
     )
+    proxy = None
+    if upstream is not None:
+        from prefmem_server.proxy_settings import ProxySettings
+
+        proxy = ProxySettings(
+            upstream=upstream, api_key=upstream_key, placement=placement,
+            on_missing_user=without_user, passthrough=passthrough, recall_timeout=recall_timeout,
+        )  # fmt: skip
     settings.gate()  # refuses before the store is made
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each upstream call
     with opened(ctx, db, "") as memory:
-        _run(memory, settings, host, port, upstream, upstream_key)
+        _run(memory, settings, host, port, proxy)
 
 
 def _run(
@@ -145,8 +173,7 @@ def _run(
     settings: "ServerSettings",
     host: str,
     port: int,
-    upstream: str | None,
-    key: str | None,
+    proxy: "ProxySettings | None",
 ) -> None:
     import uvicorn
 
@@ -154,11 +181,9 @@ def _run(
 
     counts = Counter[str]()
     routers: list[APIRouter] = []
-    if upstream is not None:
+    if proxy is not None:
         from prefmem_server.proxy import proxy_router
-        from prefmem_server.proxy_settings import ProxySettings
 
-        proxy = ProxySettings(upstream=upstream, api_key=key)
         routers.append(proxy_router(memory, proxy, counts=counts))
     uvicorn.run(
         create_app(memory, settings=settings, routers=routers, counts=counts),

@@ -53,7 +53,7 @@ class Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])
-                MutableHeaders(scope=message)["X-Request-ID"] = name
+                MutableHeaders(scope=message).setdefault("X-Request-ID", name)
             await send(message)
 
         try:

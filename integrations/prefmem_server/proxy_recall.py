@@ -21,10 +21,6 @@ _HELD = 2_000  # questions under way that are remembered
 _MOST_TURNS = 1_000  # that wait to be handed to the memory
 # More than there are cores make each recall slower, until all are too late.
 _THREADS = min(8, (os.cpu_count() or 1) + 2)
-_NOTE = """<memory-note>
-The user spoke to their memory, and it has done what they asked. It says: {reply}
-Tell the user so in your own words, and answer what else they ask.
-</memory-note>"""
 _log = logging.getLogger("prefmem")
 Question = tuple[str, str, str, int, str]  # tenant, user, session, its number, hash of its text
 
@@ -113,10 +109,8 @@ class ChatMemory:
             await asyncio.wait(waiting, timeout=timeout)
 
     def _warm(self) -> None:
-        greeting = "Hello there"
         try:
-            self._memory.command([{"role": "user", "content": greeting}], user_id="nobody")
-            self._memory.embedder.embed([greeting])
+            self._memory.warm()
         except Exception as error:  # noqa: BLE001  # the first request tries again
             self._survive("warm", error)
 
@@ -132,7 +126,7 @@ class ChatMemory:
         if who.learns and len(text) <= longest:
             told = memory.command(asked, user_id=who.user_id, session_id=who.session_id)
             if told.reply:
-                found = _Found(note=_NOTE.format(reply=told.reply))
+                found = _Found(note=told.note)
                 self._put(question, found)
         if found.card_ids is None:
             recall = memory.recall(asked, user_id=who.user_id, session_id=who.session_id)

@@ -104,6 +104,8 @@ class Worker:
         self.wake()
         with self._changed:
             self._hurried += 1
+            self._calls += 1  # a look of before would not be a hurried one
+            self._changed.notify_all()
         try:
             while not self._quiet():
                 left = 0.2 if until is None else min(0.2, until - monotonic())

@@ -46,6 +46,13 @@ class Reranking:
         self._lock = Lock()
         self.failures: Counter[str] = Counter()
 
+    def warm(self, query: str) -> None:
+        """Let the reranker load what it needs; a failure is counted, as in a recall."""
+        try:
+            self._reranker.relevance(query, [query], np.ones(1, dtype=np.float32))
+        except Exception as error:  # noqa: BLE001  # anybody's code, and recall goes on without it
+            self._count(error)
+
     def __call__(self, query: str, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """Give the candidates with the reranker's relevance where it was asked, best first.
 
