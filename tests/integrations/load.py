@@ -3,7 +3,7 @@
 Each user has a thread with one agent; every turn is streamed, learned in the background by the
 packaged memory, and names the user and the turn. Half-way the process is killed with signal 9 and
 started again. In the end every turn that the agent had finished must be in the log of its user,
-once, and no user's cards may name another. What the memory adds to the end of a stream, from its
+once, and no user's cards may name another. Between two turns a user thinks for 1 to 3 seconds. What the memory adds to the end of a stream, from its
 last token on, is measured against an agent without it, turn by turn in the same run.
 """
 
@@ -96,6 +96,7 @@ async def talk(path: Path, users: int, turns: range) -> None:
                 )
                 for kind in order
             }
+            await asyncio.sleep(random.Random(turn).uniform(1, 3))  # the user reads and thinks
             print(json.dumps({"user": user, "turn": turn, **took}), flush=True)
 
     await asyncio.gather(*(one(user) for user in range(users)))
