@@ -9,11 +9,12 @@ import numpy as np
 from prefmem.commands import Command, Known, reply, resolve
 from prefmem.interaction import Offer
 from prefmem.protocols import Embedder
-from prefmem.types import Card, Event, ScopeKind, Status
+from prefmem.types import LIVE, Card, Change, Event, ScopeKind, Status
 
 _ONE = frozenset({"forget", "edit", "narrow", "undo"})  # of several fitting rules none is taken
 
 
+_GONE = "What I've forgotten is gone for good. Say it again, and I'll keep it."
 _NOTE = """<memory-note>
 The user spoke to their memory, and it has done what they asked. It says: {reply}
 Tell the user so in your own words, and answer what else they ask.
@@ -77,7 +78,8 @@ class Desk:
         memory: Carries it out.
         cards: All cards of the user, oldest first.
         injected: Ids of the cards that were injected for the last answer.
-        newest: Id of the newest event that can be taken back; empty where there is none.
+        newest: The newest event that can be taken back, or that forgot something; None where
+            there is none.
         remember: Stores what is to be remembered, and gives the cards.
         pause: Leaves cards out of the conversation; without ids all of them.
     """
@@ -86,7 +88,7 @@ class Desk:
     memory: Verbs
     cards: tuple[Card, ...]
     injected: frozenset[str]
-    newest: str
+    newest: Event | None
     remember: Callable[[Command], tuple[Card, ...]]
     pause: Callable[[Sequence[str]], None]
 
@@ -95,10 +97,11 @@ class Desk:
         if command.intent == "remember":
             kept = self.remember(command)
             return reply(command, [card.text for card in kept]), kept
-        if command.intent == "undo" and not command.target and self.newest:
-            event = self.memory.undo(self.newest, user_id=self.user_id)
-            back = tuple(change.card for change in event.changes)
-            return reply(command, [card.text for card in back[:1]]), back
+        if command.intent == "undo" and not command.target and self.newest is not None:
+            if self.newest.kind == "forget":
+                return _GONE, ()
+            event = self.memory.undo(self.newest.id, user_id=self.user_id)
+            return _taken_back(event.changes), tuple(change.card for change in event.changes)
         wanted: frozenset[Status] = frozenset({"active", "candidate", "quarantined"})
         if command.intent == "undo":
             wanted = frozenset({"superseded", "expired"})
@@ -155,6 +158,14 @@ class Desk:
         if said:
             return f'{card.text.rstrip(".")} (you said on {day}: "{said[0].quote}")'
         return f"{card.text.rstrip('.')} (since {day})"
+
+
+def _taken_back(changes: Sequence[Change]) -> str:
+    """Say which rules hold no more, and which hold again."""
+    gone = [c.card.text for c in changes if c.op == "remove"]
+    back = [c.card.text for c in changes if c.op != "remove" and c.card.status in LIVE]
+    said = [("I've dropped this again:", gone), ("I've brought this back:", back)]
+    return " ".join(" ".join([opening, *texts]) for opening, texts in said if texts)
 
 
 def shown(offer: Offer | None, numbers: Mapping[str, int]) -> frozenset[str]:

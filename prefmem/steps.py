@@ -155,14 +155,12 @@ class Steps:
             self.config.on_conflict, now,
         )  # fmt: skip
 
-    def _newest(self, user: UserKey) -> str:
-        """Name the newest event that changed cards and is no undoing."""
+    def _newest(self, user: UserKey) -> Event | None:
+        """Give the newest event that changed or forgot cards, is no undoing, and was not undone."""
         log = self._store.events(user)
         undone_ids = {event.undoes for event in log}
-        return next(
-            (e.id for e in reversed(log) if e.changes and not e.undoes and e.id not in undone_ids),
-            "",
-        )
+        told = (e for e in reversed(log) if e.changes or e.kind == "forget")
+        return next((e for e in told if not e.undoes and e.id not in undone_ids), None)
 
     def _remembered(
         self, user: UserKey, turn: Turn, command: Command, session_id: str

@@ -93,6 +93,14 @@ def test_undo_takes_the_last_change_back(memory: PreferenceMemory) -> None:
     found = tell(memory, "Undo the last change to my preferences.")
     assert [command.intent for command in found.commands] == ["undo"]
     assert texts(memory) == [CAPITALS, "When cooking, use grams."]
+    assert found.reply == "I've dropped this again: When cooking, use a slow cooker."
+
+
+def test_what_is_forgotten_cannot_be_undone_and_nothing_else_is(memory: PreferenceMemory) -> None:
+    tell(memory, "Forget the rule about cooking.")
+    found = tell(memory, "Undo that.")
+    assert found.reply == "What I've forgotten is gone for good. Say it again, and I'll keep it."
+    assert texts(memory) == [CAPITALS]
 
 
 def test_learning_carries_out_what_was_not_and_keeps_no_preference_of_it(

@@ -9,7 +9,6 @@ requirements: httpx
 """  # noqa: D205, D212, D415  # Open WebUI reads this header line by line
 
 import logging
-import re
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
@@ -21,13 +20,6 @@ from pydantic import BaseModel, Field
 _log = logging.getLogger("prefmem")
 _WINDOW = 40  # messages that are handed over; the server knows the earlier ones
 _LONGEST = 32_000  # characters of a message; longer ones are pasted files
-_FOLLOW_UP_WORDS = 15
-_REFERS_BACK = re.compile(
-    r"^(?:please\s+|ok(?:ay)?[,:]?\s+)?(?:and|also|but|or|no|now|then|again|same|shorten|rephrase"
-    r"|shorter|longer|more|less|fewer|(?:what|how) about"
-    r"|(?:make|turn|put|rewrite|change|redo|translate|do)\s+(?:it|that|this|them))\b",
-    re.I,
-)
 
 
 class Filter:
@@ -59,11 +51,11 @@ class Filter:
         """Add the rules for the user's last message to the system message."""
 
         async def recall(user: str) -> None:
-            asked = [text for role, text in _turns(body) if role == "user" and text.strip()]
-            if not asked or (__metadata__ or {}).get("task"):  # a title is nobody's question
-                return
+            asked = self._spoken(body)
+            if not any(m["role"] == "user" for m in asked) or (__metadata__ or {}).get("task"):
+                return  # a title is nobody's question
             wanted = {
-                "query": asked[-1], "context": _before(asked), "max_tokens": self.valves.max_tokens,
+                "messages": asked, "max_tokens": self.valves.max_tokens,
                 "session_id": str((__metadata__ or {}).get("chat_id") or ""),
             }  # fmt: skip
             block = (await self._post("recall", user, wanted))["block"]
@@ -79,14 +71,19 @@ class Filter:
         """Hand the chat over; the server learns in the background, and each turn once."""
 
         async def learn(user: str) -> None:
-            spoken = [(r, text) for r, text in _turns(body) if text and len(text) <= _LONGEST]
-            messages = [{"role": role, "content": text} for role, text in spoken[-_WINDOW:]]
-            said = {"messages": messages, "session_id": str(body.get("chat_id") or "")}
+            said = {
+                "messages": self._spoken(body), "session_id": str(body.get("chat_id") or "")
+            }  # fmt: skip
             await self._post("learn", user, said)
 
         if self.valves.learn:
             await self._survive("learn", __user__, learn)
         return body
+
+    def _spoken(self, body: dict[str, Any]) -> list[dict[str, str]]:
+        """Give the newest messages of the user and the assistant that are not pasted files."""
+        turns = [(role, text) for role, text in _turns(body) if text and len(text) <= _LONGEST]
+        return [{"role": role, "content": text} for role, text in turns[-_WINDOW:]]
 
     async def _post(self, verb: str, user: str, data: dict[str, Any]) -> dict[str, Any]:
         headers = {"Prefmem-User": quote(user, safe="")}
@@ -139,11 +136,3 @@ def _append(body: dict[str, Any], block: str) -> None:
     system = messages[0] if messages and messages[0].get("role") == "system" else None
     said = f"{_text(system.get('content'))}\n\n{block}" if system else block
     body["messages"] = [{"role": "system", "content": said}, *messages[system is not None :]]
-
-
-def _before(asked: list[str]) -> str:
-    """Give the request that a short message refers back to, else nothing."""
-    at = len(asked) - 1
-    while at > 0 and len(asked[at].split()) <= _FOLLOW_UP_WORDS and _REFERS_BACK.search(asked[at]):
-        at -= 1
-    return "" if at == len(asked) - 1 else asked[at]

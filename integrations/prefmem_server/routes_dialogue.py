@@ -37,9 +37,10 @@ router = APIRouter(
 @router.post("/recall", operation_id="recall")
 def recall(asked: RecallRequest, caller: Reads) -> RecallOut:
     """Find the rules that apply to a query, and the block for the system prompt."""
+    query = asked.query if asked.messages is None else _plain(asked.messages)
     with caller.metrics.recall_seconds.time():
         found = caller.memory.recall(
-            asked.query, user_id=caller.user_id, session_id=asked.session_id,
+            query, user_id=caller.user_id, session_id=asked.session_id,
             context=asked.context, limit=asked.limit, min_score=asked.min_score,
             max_tokens=asked.max_tokens, why=asked.why,
         )  # fmt: skip

@@ -98,7 +98,10 @@ class RecallRequest(_Request):
         }
     )
 
-    query: Text
+    query: Text = Field(default="", description="The request; or `messages` in its place.")
+    messages: list[MessageIn] | None = Field(
+        default=None, description="The dialogue so far: its last user turn is the query."
+    )
     session_id: Session = ""
     context: Text = Field(default="", description="What the user asked for before.")
     limit: int | None = Field(default=None, ge=0, le=50, description="Conditional rules at most.")
@@ -107,6 +110,12 @@ class RecallRequest(_Request):
     )
     max_tokens: Tokens | None = None
     why: bool = Field(default=False, description="Whether `explained` is filled.")
+
+    @model_validator(mode="after")
+    def _one_question(self) -> "RecallRequest":
+        if (self.messages is None) == (not self.query):
+            raise ValueError("pass either a query or messages")
+        return self
 
 
 class RenderRequest(_Request):

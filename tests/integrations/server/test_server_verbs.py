@@ -53,6 +53,18 @@ def test_what_is_learned_is_recalled(door: Door) -> None:
     assert (nothing["rules"], nothing["block"]) == ([], "")
 
 
+def test_a_dialogue_is_recalled_for_by_its_last_turn(door: Door) -> None:
+    client = door.client("ann")
+    client.post("/v1/learn", json={"messages": said(SQL), "mode": "inline"})
+    dialogue = said("writing SQL keywords in capitals", "Here.", "shorter, please")
+    found = client.post("/v1/recall", json={"messages": dialogue}).json()
+    assert [rule["text"] for rule in found["rules"]] == [LEARNED]
+    for asked in ({}, {"query": "SQL", "messages": dialogue}):
+        refused = client.post("/v1/recall", json=asked)
+        assert refused.status_code == 422
+        assert "pass either a query or messages" in refused.text
+
+
 def test_learning_goes_to_the_background_unless_told_otherwise(door: Door) -> None:
     client = door.client("ann")
     told = client.post("/v1/learn", json={"messages": said(SQL), "session_id": "monday"})
