@@ -8,7 +8,6 @@ import typer
 
 from prefmem import ConfigError, MissingExtraError, PreferenceMemory, UserRequiredError
 from prefmem.cli.options import DB, Db, Tenant, opened
-from prefmem.types import UserKey
 from prefmem_mcp.logs import log_places
 
 if TYPE_CHECKING:
@@ -197,5 +196,5 @@ def _made_key(keys: Path | None, name: str, user: str | None, tenant: str) -> No
 
     if keys is None or user is None:
         raise ConfigError("--new-key needs --keys FILE and --user USER")
-    typer.echo(make_key(keys, name, UserKey(user, tenant)))
+    typer.echo(make_key(keys, name, user=user, tenant=tenant))
     typer.echo(f"It is in {keys} as a hash only: keep it now, it cannot be shown again.", err=True)

@@ -10,6 +10,7 @@ from mcp.server.auth.provider import AccessToken, TokenVerifier
 
 from prefmem import InputError, UserRequiredError
 from prefmem.types import UserKey
+from prefmem_keys.bearer import Bearer
 
 READ, WRITE = "read", "write"
 
@@ -70,6 +71,14 @@ class TokenUser(AccessToken):
             user_id=user.user_id,
             tenant=user.tenant,
         )
+
+    @classmethod
+    def from_bearer(cls, bearer: Bearer) -> "TokenUser | None":
+        """Give the token of whom a key or a signed token speaks for; None where it is no user."""
+        if bearer.user_id is None:
+            return None
+        user = UserKey(bearer.user_id, bearer.tenant)
+        return cls.of(user, bearer.scopes & {READ, WRITE}, expires_at=bearer.expires_at)
 
 
 class AnyOf:

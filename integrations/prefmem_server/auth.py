@@ -9,15 +9,16 @@ import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal, Protocol, TypeAlias, cast
+from typing import Protocol, TypeAlias, cast
 from urllib.parse import quote, unquote_to_bytes
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
 
+from prefmem_keys import bearer
 from prefmem_server.limits import Limiter, Rate
 
-Scope: TypeAlias = Literal["read", "write", "admin"]
+Scope: TypeAlias = bearer.Scope
 
 USER_HEADER = "Prefmem-User"
 CHALLENGE = 'Bearer realm="prefmem"'
@@ -41,8 +42,16 @@ class Principal:
     name: str
     tenant: str
     user_id: str | None
-    scopes: frozenset[Scope] = frozenset({"read", "write"})
+    scopes: frozenset[Scope] = bearer.USUAL
     rate: Rate | None = None
+
+    @classmethod
+    def of(cls, sender: bearer.Bearer) -> "Principal":
+        """Give what a key or a token opens."""
+        rate = None
+        if sender.rate is not None:
+            rate = Rate(sender.rate, max(1.0, sender.burst or 2 * sender.rate))
+        return cls(sender.name, sender.tenant, sender.user_id, sender.scopes, rate)
 
     def acting_for(self, claimed: str | None) -> str:
         """Give the id of the user that the request is about.

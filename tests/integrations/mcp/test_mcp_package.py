@@ -48,7 +48,7 @@ def test_missing_mcp_names_the_install_line(name: str, monkeypatch: pytest.Monke
 
 def test_another_missing_module_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in list(sys.modules):
-        if module.startswith("prefmem_mcp."):
+        if module.startswith(("prefmem_mcp.", "prefmem_keys.")):
             monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "tomllib", None)
     with pytest.raises(ModuleNotFoundError, match="tomllib") as caught:

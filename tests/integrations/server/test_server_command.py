@@ -121,15 +121,6 @@ def test_a_new_key_is_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["keys"][0]["sha256"] == first.sha256
 
 
-def test_a_toml_file_keeps_what_people_wrote(tmp_path: Path) -> None:
-    path = tmp_path / "keys.toml"
-    path.write_text("# ours\n")
-    for name in ("a", "b"):
-        assert run("--keys", str(path), "--new-key", name).exit_code == 0
-    assert path.read_text().startswith("# ours\n")
-    assert [entry.name for entry in read_keys(path)] == ["a", "b"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -138,7 +129,8 @@ def test_a_toml_file_keeps_what_people_wrote(tmp_path: Path) -> None:
         (("--keys", "KEYS", "--new-key", "a b"), "name"),
         (("--no-auth", "--host", "0.0.0.0"), "127.0.0.1"),
         ((), "--new-key"),
-        (("--jwt-issuer", "me"), "exactly one"),
+        (("--jwt-issuer", "me"), "an issuer and an audience"),
+        (("--jwt-issuer", "me", "--jwt-audience", "us"), "exactly one"),
         (("--keys", "none.json"), "cannot read"),
     ],
 )
