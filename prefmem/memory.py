@@ -847,7 +847,8 @@ class PreferenceMemory(Steps):
             return
         if self._worker.awake:
             with suppress(StoreError):  # closed already, or down: the jobs stay
-                self._worker.drain(timeout)
+                if timeout > 0:
+                    self._worker.drain(timeout)
             self._worker.stop()
         self._store.close()
 

@@ -61,6 +61,7 @@ def folded(memory: PreferenceMemory) -> bool:
         interactions=(),
         edits=(),
         state=None,
+        jobs=(),
         numbers={},
         at=Clock()(),
     )

@@ -49,7 +49,9 @@ class Door:
 @contextmanager
 def serving(app: FastAPI) -> Generator[str]:
     """Serve an app on a free port; at the end it is stopped as by SIGTERM."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, ws="none")
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_config=None, access_log=False, ws="none"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
