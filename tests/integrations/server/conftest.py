@@ -15,6 +15,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+
 from prefmem import PreferenceMemory
 from prefmem.testing import HashEmbedder, PhraseExtractor, TableRelater, WordJudge
 from prefmem_server import ServerSettings, create_app
