@@ -642,7 +642,7 @@ def test_training_offers_its_options(shell: Shell, model: str) -> None:
     assert "--seed" in shown
 
 
-@pytest.mark.training
+@pytest.mark.long
 @pytest.mark.filterwarnings("default")
 def test_training_writes_weights_and_manifest(shell: Shell) -> None:
     pytest.importorskip("torch")

@@ -202,7 +202,7 @@ def test_ray_says_what_its_actors_raise_and_what_it_lacks(tmp_path: Path) -> Non
     assert program.refusal(log, "gpus").startswith("ConfigError: Ray has 0 GPUs, 2 are needed")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_on_ray_ends_with_the_same_bytes(tmp_path: Path) -> None:
     pytest.importorskip("ray")
     check_kills(tmp_path, written(tmp_path / "a.jsonl"), "ray", "jsonl")

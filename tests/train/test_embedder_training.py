@@ -60,7 +60,7 @@ def test_the_rate_rises_and_falls() -> None:
     assert shares == sorted(shares[:10]) + sorted(shares[10:], reverse=True)
 
 
-@pytest.mark.training
+@pytest.mark.long
 def test_training_writes_an_embedder_that_loads_and_does_so_again(tmp_path: Path) -> None:
     first = train(tmp_path / "a", seed=1, quick=True)
     second = train(tmp_path / "b", seed=1, quick=True)

@@ -12,7 +12,7 @@ from prefmem.train.stated import stated
 from tests.feedback.followups import followup
 
 
-@pytest.mark.training
+@pytest.mark.long
 @pytest.mark.filterwarnings(  # the exporter's own
     "ignore:.*:FutureWarning", "ignore:.*:DeprecationWarning", "ignore:.*axis name:UserWarning"
 )

@@ -8,7 +8,7 @@ from prefmem.models.rerank import Reranker
 from prefmem.train.ranker import train
 
 
-@pytest.mark.training
+@pytest.mark.long
 @pytest.mark.filterwarnings(  # the exporter's own
     "ignore:.*:FutureWarning", "ignore:.*:DeprecationWarning", "ignore:.*axis name:UserWarning"
 )

@@ -54,7 +54,7 @@ def test_the_loss_of_a_net_that_knows_nothing(undecided: TaggerNet) -> None:
         assert batch_loss(undecided, batch, packaged).item() == pytest.approx(whole, abs=1e-4)
 
 
-@pytest.mark.training
+@pytest.mark.long
 def test_training_writes_weights_that_load_and_does_so_again_from_the_seed(tmp_path: Path) -> None:
     stages: list[tuple[str, int, int]] = []
 
