@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 import prefmem
-from prefmem.cli import bulk, cards, dialogue, health, pairs, training, usage, worker
+from prefmem.cli import (
+    bulk,
+    cards,
+    dialogue,
+    health,
+    pairs,
+    selftest,
+    training,
+    usage,
+    worker,
+)
 from prefmem.cli.group import Commands
 
 __all__ = ["app", "main"]
@@ -36,6 +46,7 @@ app.command()(bulk.extract)
 app.add_typer(training.app, name="train")
 app.command()(worker.worker)
 app.command()(health.doctor)
+app.add_typer(selftest.app, name="selftest")
 
 
 def _version(asked: bool) -> None:

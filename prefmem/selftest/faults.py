@@ -1,0 +1,31 @@
+"""The table of faults: a new one is a line here and a module with its name."""
+
+from prefmem.selftest.ground import Fault
+
+# fmt: off
+FAULTS: tuple[Fault, ...] = (
+    Fault("kill", 100, 1_000, "kills",
+          "kill -9 at random points",
+          "0 acknowledged lost, 0 doubled, integrity ok"),
+    Fault("crowd", 2_560, 25_600, "turns",
+          "4 processes x 16 threads, each turn sent twice",
+          "0 lost, 0 doubled, p99 <= 100 ms, max <= 1 s, half the rate of plain transactions"),
+    Fault("full", 60, 300, "points",
+          "disk full at every write, read-only, no permission",
+          "0 acknowledged lost, clear error, recall goes on, recovers without restart"),
+    Fault("damage", 50, 200, "places",
+          "truncation, bit flips and zeroed pages in db, wal, shm, state, card, vector",
+          "0 silent wrong answers, the error names the restore command"),
+    Fault("clock", 12, 200, "dialogues",
+          "clock back a day, forward ten years, DST",
+          "order, expiry and learned state as in a straight run"),
+    Fault("soak", 1, 60, "minutes",
+          "50 turns/s of many users",
+          "memory <= 1 MB in 10 minutes, no more files, WAL <= 64 MB, p99 <= 1.2 x the first"),
+)
+# fmt: on
+
+
+def named(name: str) -> Fault | None:
+    """Find a fault by its name."""
+    return next((fault for fault in FAULTS if fault.name == name), None)
