@@ -6,10 +6,10 @@ A message is a dict, a (role, text) pair, a turn, or anything shaped like a Lang
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast, get_args
 
 from prefmem.errors import InputError
-from prefmem.types import Role, Turn
+from prefmem.types import Origin, Role, Turn
 
 
 class MessageLike(Protocol):
@@ -44,21 +44,41 @@ _BROKEN = dict.fromkeys((0, *range(0xD800, 0xE000)), "�")
 
 
 def clean(text: str) -> str:
-    """Replace NUL and lone surrogates, which no store or tokenizer can carry, by U+FFFD."""
+    """Replace NUL and lone surrogates, which no store or tokenizer can carry, by U+FFFD.
+
+    Raises:
+        InputError: It is no text at all.
+    """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may pass anything
+        raise InputError(f"a {type(text).__name__} was passed where a text is needed")
     return text.translate(_BROKEN)
 
 
 def plain(text: str, *, limit: int) -> str:
     """Make text safe to store and to render as one line of at most `limit` characters.
 
-    The length is cut first, so that a huge text costs nothing. Then NFKC; control, format, private
-    and unassigned characters and line separators become spaces or vanish; white space runs become
-    one space. Plain text stays as it is.
+    The length is cut first, so that a huge text costs nothing. Then NFKC; what shows nothing
+    vanishes, and white space runs become one space. Plain text stays as it is.
     """
     text = unicodedata.normalize("NFKC", clean(text[: 4 * limit]))
-    kept = (" " if c.isspace() else "" if unicodedata.category(c) in _DROPPED else c for c in text)
-    text = unicodedata.normalize("NFKC", "".join(kept))  # what was dropped may have kept two apart
+    text = unicodedata.normalize("NFKC", seen(text))  # what was dropped may have kept two apart
     return " ".join(text.split())[:limit].rstrip()
+
+
+def seen(text: str) -> str:
+    """Keep what can be seen: white space becomes spaces, and what shows nothing vanishes.
+
+    That is control, format, private, unassigned and surrogate characters, tags and bidirectional
+    marks among them, variation selectors, and letters without a shape.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        " " if c.isspace() else c
+        for c in text
+        if c.isspace()
+        or (unicodedata.category(c) not in _DROPPED and ord(c) not in _WITHOUT_A_SHAPE)
+    )
 
 
 def slot(text: str, *, longest: int) -> str | None:
@@ -71,29 +91,39 @@ def slot(text: str, *, longest: int) -> str | None:
 
 
 _DROPPED = frozenset({"Cc", "Cf", "Co", "Cn", "Cs"})
+_WITHOUT_A_SHAPE = frozenset(
+    {
+        0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164,
+        0xFFA0, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0),
+    }
+)  # fmt: skip  # joiners, fillers, variation selectors
 
 
 def to_turns(messages: Iterable[Message], *, max_chars: int) -> tuple[Turn, ...]:
     """Read messages into turns, oldest first.
 
+    A dict may say the `origin` of a user's text: `typed`, `prefill` or `paste`; a LangChain message
+    says it in its `additional_kwargs`. Length is looked at before anything else is done to a text.
     Empty messages (a bare tool call, an image) keep their place with an empty text; so do files
     that lie in a content block, as they are not what the user says.
 
     Raises:
-        InputError: A role is unknown, a message has no readable form, two turns have one id, or a
-            user's text is too long; the message names the position, and nothing was taken in.
+        InputError: A role or an origin is unknown, a message has no readable form, two turns have
+            one id, or a user's text is too long; the message names the position, and nothing was
+            taken in.
     """
     turns: list[Turn] = []
     ids: set[str] = set()
+    if not isinstance(messages, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+        raise InputError(f"messages is a {type(messages).__name__}; pass a list of messages")
     for position, message in enumerate(messages):
         turn = _to_turn(message, position)
-        if turn.role != "user":  # context: its beginning will do
-            turn = replace(turn, text=turn.text[:max_chars])
-        elif len(turn.text) > max_chars:
+        if turn.role == "user" and len(turn.text) > max_chars:
             raise InputError(
                 f"message {position} has {len(turn.text):,} characters, at most {max_chars:,} are "
                 "read; leave pasted files out, or raise max_turn_chars in the config"
             )
+        turn = replace(turn, text=clean(turn.text[:max_chars]))  # of context the beginning will do
         if turn.id in ids:
             raise InputError(f"message {position} has the id {turn.id!r} of an earlier one")
         ids.add(turn.id)
@@ -103,25 +133,39 @@ def to_turns(messages: Iterable[Message], *, max_chars: int) -> tuple[Turn, ...]
 
 def _to_turn(message: Message, position: int) -> Turn:
     if isinstance(message, Turn):
-        text = clean(_text(message.text, position))
-        return Turn(clean(message.id), _role(message.role, position), text, message.at)
+        text, origin = _text(message.text, position), _origin(message.origin, position)
+        return Turn(clean(message.id), _role(message.role, position), text, message.at, origin)
     role: object
     content: object
+    said: object = None
     if isinstance(message, Mapping):
         bare = any(message.get(call) for call in _CALLS)  # then a content may be missing
         if "role" not in message or not ("content" in message or bare):
             raise InputError(f"message {position} needs 'role' and 'content': {[*message]!r}")
-        role, content = message["role"], message.get("content")
+        role, content, said = message["role"], message.get("content"), message.get("origin")
     elif isinstance(message, tuple) and len(message) == 2:
         role, content = message
     elif hasattr(message, "type") and hasattr(message, "content"):
         role, content = message.type, message.content
+        extra: object = getattr(message, "additional_kwargs", None)
+        said = cast(Mapping[str, object], extra).get("origin") if isinstance(extra, dict) else None
     else:
         raise InputError(
             f"message {position} is a {type(message).__name__}; pass dicts with 'role' and "
             "'content', (role, text) pairs, Turn objects or LangChain messages"
         )
-    return Turn(str(position), _role(role, position), clean(_text(content, position)))
+    text, origin = _text(content, position), _origin(said, position)
+    return Turn(str(position), _role(role, position), text, None, origin)
+
+
+def _origin(said: object, position: int) -> Origin:
+    """Read how a text came to be; what nobody says is typed."""
+    for known in get_args(Origin):
+        if said == known or (said is None and known == "typed"):
+            return known
+    raise InputError(
+        f"message {position} has origin {said!r:.80}; known are {', '.join(get_args(Origin))}"
+    )
 
 
 def _role(role: object, position: int) -> Role:

@@ -6,9 +6,10 @@ for anything else. `prefmem evaluate render` measures how well each wording is o
 """
 
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
+from unicodedata import normalize
 
+from prefmem.messages import seen
 from prefmem.protocols import Writer
 from prefmem.render_check import check_of
 from prefmem.types import Recall, Rule
@@ -142,13 +143,7 @@ def _note(rule: Rule) -> str:
 def _tamed(text: str) -> str:
     """Make every character one that stays on its line; most texts stay as they are."""
     kept = text[:_MAX_RULE_CHARS]
-    if kept.isascii() and kept.isprintable():
-        return kept
-    return "".join(
-        " " if c.isspace() else c
-        for c in unicodedata.normalize("NFKC", kept)
-        if c.isspace() or unicodedata.category(c)[0] != "C"
-    )
+    return kept if kept.isascii() and kept.isprintable() else seen(normalize("NFKC", kept))
 
 
 def _escaped(content: object) -> str:

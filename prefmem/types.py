@@ -11,6 +11,7 @@ import numpy.typing as npt
 from prefmem.errors import UserRequiredError
 
 Role: TypeAlias = Literal["user", "assistant", "system", "tool"]
+Origin: TypeAlias = Literal["typed", "prefill", "paste"]
 Polarity: TypeAlias = Literal["do", "avoid"]
 ScopeKind: TypeAlias = Literal["global", "conditional"]
 Status: TypeAlias = Literal["active", "candidate", "quarantined", "superseded", "expired"]
@@ -64,6 +65,8 @@ class UserKey:
                 "pass the id that your host has authenticated"
             )
         for name, text in (("user_id", self.user_id), ("tenant", self.tenant)):
+            if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
+                raise UserRequiredError(f"{name} is a {type(text).__name__}; pass a text")
             if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
                 raise UserRequiredError(f"{name}={text!r} holds NUL or a lone surrogate")
             if len(text.encode()) > MAX_ID_BYTES:
@@ -82,12 +85,16 @@ class Turn:
         role: Who spoke.
         text: What was said.
         at: When, in UTC; None where the host does not say.
+        origin: How a user turn came to be: `typed`, filled in by a link (`prefill`), or pasted as a
+            whole (`paste`). What is not typed gives the memory no order and judges no answer, and a
+            rule in it waits in quarantine.
     """
 
     id: str
     role: Role
     text: str
     at: datetime | None = None
+    origin: Origin = "typed"
 
 
 @dataclass(frozen=True, slots=True)

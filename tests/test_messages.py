@@ -152,7 +152,8 @@ def test_lone_surrogates_and_nul_are_replaced() -> None:
         ("a\u200bb\u202ec\u2028d\u2029e\x07f", "abc d ef"),
         ("e\u200d\u0301", "é"),  # the joiner kept letter and accent apart
         ("\ud800\0", "��"),
-        ("\U000e0041\ufe0f", "\ufe0f"),  # tags go; a variation selector is a mark
+        ("\U000e0041\ufe0f", ""),  # tags and variation selectors go
+        ("a\u034fb\u3164c\U000e0100d", "abcd"),  # a joiner, a filler, a selector
         ("", ""),
     ],
 )

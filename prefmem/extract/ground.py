@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from prefmem.defence.origin import rests_on_own_words
 from prefmem.messages import plain, slot
 from prefmem.types import Preference, Scope, Turn
 
@@ -16,7 +17,9 @@ def grounded(
     min_confidence: float,
     max_chars: int,
 ) -> tuple[Preference, ...]:
-    """Keep the preferences that stand on a verbatim quote of a user turn, with clean slots.
+    """Keep the preferences that stand on a user's own words, quoted verbatim, with clean slots.
+
+    What the user only quotes, forwards, pastes or links to supports nothing.
 
     Args:
         preferences: What an extractor gave.
@@ -35,7 +38,7 @@ def grounded(
             if e.quote.strip()
             and (turn := turns.get(e.turn_id)) is not None
             and turn.role == "user"
-            and e.quote in turn.text
+            and rests_on_own_words(preference, e.quote, turn.text)
         )
         condition = slot(preference.condition, longest=max_chars)
         action = slot(preference.action, longest=max_chars)

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from prefmem.defence.origin import own_words
 from prefmem.extract import choice
 from prefmem.extract.clause import actions, condition, contrast, is_exclusive
-from prefmem.extract.foreign import mask_foreign
 from prefmem.extract.grammar import SENTENCE_END
 from prefmem.extract.normalise import action_text, condition_text
 from prefmem.messages import plain
@@ -59,7 +59,7 @@ class LocalExtractor:
 
     def _of_turn(self, turn: Turn, before: Sequence[Turn]) -> list[Preference]:
         context = context_of([(t.role, t.text) for t in before])
-        tagged = self._tagger.tag(_ends(mask_foreign(turn.text)), context)
+        tagged = self._tagger.tag(_ends(own_words(turn.text)), context)
         slope, offset = self._tagger.calibration
         rules: dict[tuple[str, str], Preference] = {}
         last: tuple[TaggedSpan, Preference] | None = None

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from prefmem.extract.foreign import mask_foreign
+from prefmem.defence.origin import own_words
 from prefmem.types import Evidence, Polarity, ScopeKind, Turn
 
 # A sentence, or about 300 characters of a longer one.
@@ -56,7 +56,7 @@ def sentences(turns: Iterable[Turn]) -> tuple[Sentence, ...]:
     """
     found: list[Sentence] = []
     for turn in turns:
-        own = mask_foreign(turn.text) if turn.role == "user" else ""
+        own = own_words(turn.text) if turn.role == "user" else ""
         for match in _SENTENCE.finditer(own):
             said = match[0].rstrip()
             quote = turn.text[match.start() : match.start() + len(said)]

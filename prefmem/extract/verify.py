@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from prefmem.extract.foreign import mask_foreign
+from prefmem.defence.origin import own_words
 from prefmem.models.tagger import PreferenceTagger, context_of
 from prefmem.protocols import BatchExtractor, Extractor
 from prefmem.types import Evidence, Preference, Turn, Window
@@ -84,7 +84,7 @@ class VerifiedExtractor:
 
     def _words(self, turns: Sequence[Turn], place: int) -> tuple[tuple[int, int, float], ...]:
         context = context_of([(t.role, t.text) for t in turns[:place]])
-        return self._tagger.tag(mask_foreign(turns[place].text), context).words
+        return self._tagger.tag(own_words(turns[place].text), context).words
 
     def _opinion(
         self, turn: Turn, quote: Evidence, words: Sequence[tuple[int, int, float]]

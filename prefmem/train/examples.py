@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tokenizers import Tokenizer
 
-from prefmem.extract.foreign import mask_foreign
+from prefmem.defence.origin import own_words
 from prefmem.models.tagger import (
     TURN_TOKENS,
     Context,
@@ -66,7 +66,7 @@ def _of_turn(
     turn: WrittenTurn, context: Context, golds: Sequence[Gold], tokenizer: Tokenizer
 ) -> Iterator[Example]:
     before = context_ids(tokenizer, context)
-    text = mask_foreign(turn.text)
+    text = own_words(turn.text)
     for start, stop in pieces(text):
         encoding = tokenizer.encode(text[start:stop], add_special_tokens=False)
         n = min(len(encoding.ids), TURN_TOKENS)

@@ -182,7 +182,7 @@ def test_words_that_point_where_nothing_was_offered_speak_for_themselves() -> No
 
 
 def test_the_middle_of_a_very_long_turn_is_not_read() -> None:
-    text = "use CTEs. " + "x " * 10_000 + "no emojis. " + "y " * 10_000
+    text = "use CTEs.\n\n" + "x " * 10_000 + "no emojis. " + "y " * 10_000
     assert [p.action for p in extract(text, do("use CTEs"), avoid("no emojis"))] == ["use CTEs"]
 
 

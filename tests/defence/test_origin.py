@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefmem.extract.foreign import mask_foreign
+from prefmem.defence.origin import own_words
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from prefmem.extract.foreign import mask_foreign
     ],
 )
 def test_masking(text: str, left: str) -> None:
-    masked = mask_foreign(text)
+    masked = own_words(text)
     assert len(masked) == len(text)
     lines = [" ".join(line.split()) for line in masked.split("\n")]
     assert "\n".join(lines) == left
@@ -33,7 +33,7 @@ def test_masking(text: str, left: str) -> None:
 
 @given(st.text(st.sampled_from('a >`"“”«»\nhttps:/.'), max_size=200))
 def test_offsets_and_lines_stay(text: str) -> None:
-    masked = mask_foreign(text)
+    masked = own_words(text)
     assert len(masked) == len(text)
     assert all(new in (old, " ") for old, new in zip(text, masked, strict=True))
     assert [i for i, c in enumerate(masked) if c == "\n"] == [

@@ -1,0 +1,1 @@
+"""What a memory takes in, and from whom: origin of words, privacy, caps."""
