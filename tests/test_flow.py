@@ -206,7 +206,8 @@ def test_a_full_disk_keeps_what_was_acknowledged(open_memory: Open, tmp_path: Pa
     store = SQLiteStore(tmp_path / "small.db")
     memory = open_memory(store=store)
     memory.learn(DIALOGUE, user_id="ann")
-    connection = store._file.db  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
+    with store._file.alone() as connection:  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
+        pass
     pages = connection.execute("pragma page_count").fetchone()[0]
     connection.execute(f"pragma max_page_count = {pages}")
     big = [("user", "Always " + "be very brief " * 15 + f"{n}.") for n in range(50)]
@@ -224,7 +225,8 @@ def test_a_read_only_store_still_recalls(open_memory: Open, tmp_path: Path) -> N
     store = SQLiteStore(tmp_path / "fixed.db")
     memory = open_memory(store=store)
     memory.learn(DIALOGUE, user_id="ann")
-    connection = store._file.db  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
+    with store._file.alone() as connection:  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
+        pass
     connection.execute("pragma query_only = on")
     for write in (
         lambda: memory.learn([("user", "Always lie.")], user_id="ann"),

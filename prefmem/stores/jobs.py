@@ -1,38 +1,37 @@
-"""The queue of an SQLite store: jobs are rows beside the cards, and leave with their user."""
+"""The queue of a store: jobs are rows beside the cards, and leave with their user."""
 
 import json
-import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from prefmem.job import LONGEST, PATIENCE, Backlog, Job
 from prefmem.stores import codec
-from prefmem.stores.sqlitefile import SQLiteFile
+from prefmem.stores.base import Base, Connection, Row, Uid
+from prefmem.stores.seal import Seal
 from prefmem.types import UserKey
 
 _COLUMNS = (
     "jobs.id, tenant, ext_id, jobs.session_id, keys, body, queued_at, due, tries, error, "
     "died_at is not null"
 )
-_RUNNING = "(owner <> '' and leased_until > :now and leased_until <= :far)"
-_DUE = "(due <= :now or due > :far or (:hurry and tries = 0))"
+_RUNNING = "(owner <> '' and leased_until > ? and leased_until <= ?)"
+_DUE = "(due <= ? or due > ? or (? = 1 and tries = 0))"
 _FIRST = (
-    "jobs.id = (select min(id) from jobs as other where other.uid = jobs.uid "
+    "jobs.id = (select min(other.id) from jobs as other where other.uid = jobs.uid "
     "and other.died_at is null)"
 )
 
 
-class SQLiteJobs:
+class RowJobs:
     """Jobs as rows; every change is on disk when the call returns.
 
     Args:
-        file: The store's file.
+        base: The store's database.
     """
 
-    def __init__(self, file: SQLiteFile) -> None:
-        """Use the store's connection."""
-        self._file = file
+    def __init__(self, base: Base) -> None:
+        """Use the store's database."""
+        self._base = base
 
     def put(self, job: Job, *, most: int, most_of_user: int) -> int:
         """Put a job in, once; gives how many others were dropped to make room.
@@ -41,40 +40,36 @@ class SQLiteJobs:
         Python's interpreter lock.
         """
         keys = set(job.keys)
-        with self._file.lock, self._file.explained("write"), self._file.begin():
-            self._file.db.execute(
-                "insert or ignore into users (tenant, ext_id) values (?, ?)",
-                (job.user.tenant, job.user.user_id),
-            )
-            rows = self._file.db.execute(
-                "select jobs.id, jobs.session_id, keys, queued_at, "
-                "tries = 0 and owner = '' and died_at is null, (select count(*) from jobs) "
-                "from users left join jobs using (uid) where tenant = ? and ext_id = ? "
-                "order by jobs.id",
-                (job.user.tenant, job.user.user_id),
+        with self._base.write_all() as db:
+            uid = self._base.enter(db, job.user)
+            seal = self._base.seal(db, job.user, uid)
+            rows = db.execute(
+                "select jobs.id, session_id, keys, queued_at, "
+                "tries = 0 and owner = '' and died_at is null from jobs where uid = ? order by id",
+                (uid,),
             ).fetchall()
-            held, total = [row for row in rows if row[0] is not None], rows[0][5]
-            mine = [(row, set(json.loads(row[2]))) for row in held if row[1] == job.session_id]
+            mine = [(row, set(json.loads(row[2]))) for row in rows if row[1] == job.session_id]
             if any(keys <= theirs for _, theirs in mine):
                 return 0
             replaced = [row for row, theirs in mine if row[4] and theirs <= keys]
             if replaced:
-                self._replace(replaced, job)
+                _replace(db, replaced, job, seal)
                 return 0
             dropped = 0
-            if len(held) >= most_of_user or total >= most:
-                dropped = self._drop(self._uid(job.user), most, most_of_user)
-            self._file.db.execute(
+            total = int(db.execute("select count(*) from jobs").fetchone()[0])
+            if len(rows) >= most_of_user or total >= most:
+                dropped = _drop_some(db, most_of_user, "uid = ?", uid)
+                dropped += _drop_some(db, most, "1 = ?", 1)
+            db.execute(
                 "insert into jobs (uid, session_id, keys, body, queued_at, due) "
-                "select uid, ?, ?, ?, ?, ? from users where tenant = ? and ext_id = ?",
+                "values (?, ?, ?, ?, ?, ?)",
                 (
+                    uid,
                     job.session_id,
                     json.dumps(job.keys),
-                    codec.write_turns(job.turns),
+                    seal.text(codec.write_turns(job.turns)),
                     job.queued_at.timestamp(),
                     job.due.timestamp(),
-                    job.user.tenant,
-                    job.user.user_id,
                 ),
             )
             return dropped
@@ -83,23 +78,22 @@ class SQLiteJobs:
         self, owner: str, *, now: datetime, until: datetime, most: int, hurry: bool = False
     ) -> tuple[Job, ...]:
         """Take due jobs: the first of each user that has none running, the oldest due first."""
-        given = {**_times(now), "hurry": hurry, "most": most}
+        times = _times(now)
+        given = (*times, int(hurry), *times, most)
         found = (
-            f"select {_COLUMNS} from jobs join users using (uid) "  # noqa: S608  # fixed texts
-            f"where died_at is null and {_DUE} and not {_RUNNING} and {_FIRST} "
-            "order by due, jobs.id limit :most"
+            f"select jobs.id, jobs.uid from jobs where died_at is null and {_DUE} "  # noqa: S608  # fixed texts
+            f"and not {_RUNNING} and {_FIRST} order by due, jobs.id limit ?"
         )
-        with self._file.lock, self._file.explained("write"):
-            if not self._file.db.execute(found, given).fetchone():
-                return ()  # most often: then nobody waits for a lock
-            with self._file.begin():
-                rows = self._file.db.execute(found, given).fetchall()
-                self._file.db.executemany(
-                    "update jobs set owner = ?, leased_until = ?, tries = tries + 1 where id = ?",
-                    [(owner, until.timestamp(), row[0]) for row in rows],
-                )
-                ids = [row[0] for row in rows]
-        return tuple(job for job in map(self._read, ids) if job is not None)
+        if not self._base.read_all(lambda db: db.execute(found, given).fetchone()):
+            return ()  # most often: then nobody waits for a lock
+        with self._base.write_all() as db:
+            rows = db.execute(f"{found}{self._base.locking}", given).fetchall()
+            db.executemany(
+                "update jobs set owner = ?, leased_until = ?, tries = tries + 1 "
+                "where id = ? and uid = ?",
+                [(owner, until.timestamp(), *row) for row in rows],
+            )
+            return tuple(job for row in rows for job in self._read(db, "jobs.id = ?", row[0]))
 
     def extend(self, owner: str, *, until: datetime) -> None:
         """Hold the owner's leases for longer."""
@@ -108,7 +102,9 @@ class SQLiteJobs:
     def release(self, owner: str) -> None:
         """Give back the owner's leases, as if the jobs had not been begun."""
         self._change(
-            "owner = '', leased_until = 0, tries = max(0, tries - 1) where owner = ?", owner
+            "owner = '', leased_until = 0, "
+            "tries = case when tries > 0 then tries - 1 else 0 end where owner = ?",
+            owner,
         )
 
     def retry(self, job: Job, owner: str, *, due: datetime, error: str) -> None:
@@ -127,124 +123,121 @@ class SQLiteJobs:
 
     def finish(self, job: Job) -> bool:
         """Remove a job; False where it is gone."""
-        with self._file.lock, self._file.explained("write"), self._file.begin():
-            return remove_job(self._file.db, self._uid(job.user), job)
+        with self._base.write_all() as db:
+            return remove_job(db, self._base.uid(db, job.user), job)
 
     def revive(self, user: UserKey) -> int:
         """Try the dead jobs of a user again, as if new; gives how many."""
-        with self._file.lock, self._file.explained("read"):
-            uid = self._uid(user)
-        return self._change(
-            "died_at = null, tries = 0, due = queued_at where uid = ? and died_at is not null", uid
-        )
+        with self._base.write_all() as db:
+            return db.execute(
+                "update jobs set died_at = null, tries = 0, due = queued_at "
+                "where uid = ? and died_at is not null",
+                (self._base.uid(db, user),),
+            ).rowcount
 
     def purge(self, before: datetime) -> int:
         """Remove the jobs that died before a time; gives how many."""
-        with self._file.lock, self._file.explained("write"), self._file.begin():
-            return self._file.db.execute(
-                "delete from jobs where died_at < ?", (before.timestamp(),)
-            ).rowcount
+        with self._base.write_all() as db:
+            return db.execute("delete from jobs where died_at < ?", (before.timestamp(),)).rowcount
 
     def of(self, user: UserKey) -> tuple[Job, ...]:
         """Read a user's jobs in order, the dead ones among them."""
-        with self._file.lock, self._file.explained("read"):
-            rows = self._file.db.execute(
-                f"select {_COLUMNS} from jobs join users using (uid) "  # noqa: S608  # fixed texts
-                "where uid = ? order by jobs.id",
-                (self._uid(user),),
-            ).fetchall()
-        return tuple(_job(row) for row in rows)
+        return self._base.read_all(
+            lambda db: self._read(db, "jobs.uid = ?", self._base.uid(db, user))
+        )
 
     def backlog(self, now: datetime) -> Backlog:
         """Count what waits, of all users."""
-        with self._file.lock, self._file.explained("read"):
-            waiting, running, dead, oldest, due = self._file.db.execute(
-                f"select coalesce(sum(died_at is null and not {_RUNNING}), 0), "  # noqa: S608  # fixed texts
-                f"coalesce(sum(died_at is null and {_RUNNING}), 0), "
-                "coalesce(sum(died_at is not null), 0), "
-                f"min(case when died_at is null and not {_RUNNING} then queued_at end), "
-                f"min(case when died_at is null and not {_RUNNING} then due end) from jobs",
-                _times(now),
+        times = _times(now)
+
+        def count(db: Connection) -> Row:
+            waits = f"died_at is null and not {_RUNNING}"
+            found: Row = db.execute(
+                f"select coalesce(sum(case when {waits} then 1 else 0 end), 0), "  # noqa: S608  # fixed texts
+                f"coalesce(sum(case when died_at is null and {_RUNNING} then 1 else 0 end), 0), "
+                "coalesce(sum(case when died_at is not null then 1 else 0 end), 0), "
+                f"min(case when {waits} then queued_at end), min(case when {waits} then due end) "
+                "from jobs",
+                times * 4,
             ).fetchone()
-        return Backlog(waiting, running, dead, _moment(oldest), _moment(due))
+            return found
 
-    def _uid(self, user: UserKey) -> int:
-        row = self._file.db.execute(
-            "select uid from users where tenant = ? and ext_id = ?", (user.tenant, user.user_id)
-        ).fetchone()
-        return int(row[0]) if row else -1
+        waiting, running, dead, oldest, due = self._base.read_all(count)
+        return Backlog(int(waiting), int(running), int(dead), _moment(oldest), _moment(due))
 
-    def _replace(self, rows: Sequence[tuple[Any, ...]], job: Job) -> None:
-        """Put a job in the place of the waiting ones that it holds all of."""
-        first, *others = rows
-        delay = (job.due - job.queued_at).total_seconds()
-        self._file.db.execute(
-            "update jobs set keys = ?, body = ?, due = ? where id = ?",
-            (
-                json.dumps(job.keys),
-                codec.write_turns(job.turns),
-                min(job.due.timestamp(), first[3] + PATIENCE * delay),
-                first[0],
-            ),
+    def _change(self, how: str, *given: str | float) -> None:
+        with self._base.write_all() as db:
+            db.execute(f"update jobs set {how}", given)  # noqa: S608  # fixed texts
+
+    def _read(self, db: Connection, which: str, value: Uid) -> tuple[Job, ...]:
+        rows = db.execute(
+            f"select {_COLUMNS}, jobs.uid from jobs join users using (uid) "  # noqa: S608  # fixed texts
+            f"where {which} order by jobs.id",
+            (value,),
+        ).fetchall()
+        return tuple(self._job(db, row) for row in rows)
+
+    def _job(self, db: Connection, row: Row) -> Job:
+        number, tenant, user_id, session_id, keys, body, queued_at, due, tries, error, dead, uid = (
+            row
         )
-        for other in others:
-            self._file.db.execute("delete from jobs where id = ?", (other[0],))
-
-    def _drop(self, uid: int, most: int, most_of_user: int) -> int:
-        """Make room for one more, of the user and in all."""
-        return self._drop_some(most_of_user, "uid = ?", uid) + self._drop_some(most, "?", 1)
-
-    def _drop_some(self, most: int, among: str, value: int) -> int:
-        """Make room for one more: dead ones first, then those never begun, each by age."""
-        db = self._file.db
-        held = db.execute(f"select count(*) from jobs where {among}", (value,)).fetchone()[0]  # noqa: S608  # fixed texts
-        return db.execute(
-            f"delete from jobs where id in (select id from jobs where {among} "  # noqa: S608  # fixed texts
-            "and owner = '' order by died_at is null, tries > 0, id limit ?)",
-            (value, max(0, held + 1 - most)),
-        ).rowcount
-
-    def _change(self, how: str, *given: str | float) -> int:
-        with self._file.lock, self._file.explained("write"), self._file.begin():
-            return self._file.db.execute(f"update jobs set {how}", given).rowcount  # noqa: S608  # fixed texts
-
-    def _read(self, number: int) -> Job | None:
-        with self._file.lock, self._file.explained("read"):
-            row = self._file.db.execute(
-                f"select {_COLUMNS} from jobs join users using (uid) where jobs.id = ?",  # noqa: S608  # fixed texts
-                (number,),
-            ).fetchone()
-        return _job(row) if row else None
+        user = UserKey(user_id, tenant)
+        turns = codec.read_turns(self._base.seal(db, user, uid).open_text(body))
+        return Job(
+            user, session_id, turns, tuple(json.loads(keys)),
+            datetime.fromtimestamp(queued_at, UTC), datetime.fromtimestamp(due, UTC),
+            str(number), tries, error, bool(dead),
+        )  # fmt: skip
 
 
-def remove_job(db: sqlite3.Connection, uid: int, job: Job) -> bool:
+def remove_job(db: Connection, uid: Uid, job: Job) -> bool:
     """Remove a job of a user within an open transaction; False where it is gone."""
     done = db.execute("delete from jobs where id = ? and uid = ?", (int(job.id), uid))
     return bool(done.rowcount)
 
 
-def remove_dead(db: sqlite3.Connection, uid: int, quotes: Iterable[str]) -> None:
+def remove_dead(db: Connection, uid: Uid, quotes: Iterable[str], seal: Seal) -> None:
     """Remove the dead jobs of a user that hold one of these quotes, within an open transaction."""
     rows = db.execute("select id, body from jobs where uid = ? and died_at is not null", (uid,))
     wanted = [quote for quote in quotes if quote]
     for number, body in rows.fetchall():
-        said = [turn.text for turn in codec.read_turns(body)]
+        said = [turn.text for turn in codec.read_turns(seal.open_text(body))]
         if any(quote in text for quote in wanted for text in said):
-            db.execute("delete from jobs where id = ?", (number,))
+            db.execute("delete from jobs where id = ? and uid = ?", (number, uid))
 
 
-def _times(now: datetime) -> Mapping[str, float]:
-    return {"now": now.timestamp(), "far": (now + LONGEST).timestamp()}
+def _replace(db: Connection, rows: Sequence[Row], job: Job, seal: Seal) -> None:
+    """Put a job in the place of the waiting ones that it holds all of."""
+    first, *others = rows
+    delay = (job.due - job.queued_at).total_seconds()
+    db.execute(
+        "update jobs set keys = ?, body = ?, due = ? where id = ?",
+        (
+            json.dumps(job.keys),
+            seal.text(codec.write_turns(job.turns)),
+            min(job.due.timestamp(), first[3] + PATIENCE * delay),
+            first[0],
+        ),
+    )
+    for other in others:
+        db.execute("delete from jobs where id = ?", (other[0],))
+
+
+def _drop_some(db: Connection, most: int, among: str, value: Uid) -> int:
+    """Make room for one more: dead ones first, then those never begun, each by age."""
+    held = db.execute(f"select count(*) from jobs where {among}", (value,)).fetchone()[0]  # noqa: S608  # fixed texts
+    if held + 1 <= most:
+        return 0
+    return db.execute(
+        f"delete from jobs where id in (select id from jobs where {among} "  # noqa: S608  # fixed texts
+        "and owner = '' order by died_at is null, tries > 0, id limit ?)",
+        (value, held + 1 - most),
+    ).rowcount
+
+
+def _times(now: datetime) -> tuple[float, float]:
+    return now.timestamp(), (now + LONGEST).timestamp()
 
 
 def _moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def _job(row: tuple[int, str, str, str, str, str, float, float, int, str, int]) -> Job:
-    number, tenant, user_id, session_id, keys, body, queued_at, due, tries, error, dead = row
-    return Job(
-        UserKey(user_id, tenant), session_id, codec.read_turns(body), tuple(json.loads(keys)),
-        datetime.fromtimestamp(queued_at, UTC), datetime.fromtimestamp(due, UTC),
-        str(number), tries, error, bool(dead),
-    )  # fmt: skip

@@ -1,29 +1,44 @@
 """An SQLite file that threads, processes and forks of them may use: locks, waiting, upgrades.
 
 Acknowledged means on disk: write-ahead log, `synchronous=FULL`. Deleted bytes are overwritten
-(`secure_delete`). A write takes the lock at its start (`BEGIN IMMEDIATE`), so two processes on one
-file wait for each other instead of failing halfway.
+(`secure_delete`). One connection of a process writes; transactions of threads that wait for each
+other share one commit, and a lock on a file beside it lets processes take turns. Reads have
+connections of their own: they see what was committed, and wait for no writer.
 """
 
 import os
 import sqlite3
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
+from typing import TypeVar
 
 from prefmem.errors import StoreError, StoreUnavailableError, StoreVersionError
+from prefmem.stores.filelock import FileLock
 from prefmem.stores.migrations import MIGRATIONS
 
 APPLICATION_ID = 0x7072656D  # "prem"
 _WAIT_MS = 15_000
 _PAUSE = 0.01  # seconds
 _PATIENCE = 0.05  # seconds that a note waits for another writer
+_TOGETHER = 64  # transactions that share a commit, at most
+_READERS = 8  # connections that are kept for reading
+T = TypeVar("T")
+
+
+class _Group:
+    """Transactions of several threads that are committed together."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.done = threading.Event()
+        self.error: sqlite3.Error | None = None
 
 
 class SQLiteFile:
-    """The connection to a file, for one thread at a time, with a schema that is up to date.
+    """The connections to a file, with a schema that is up to date.
 
     A process that was forked opens the file anew with the first use: a connection and its locks do
     not survive a fork. What lies in memory alone (`":memory:"`) is copied by the fork.
@@ -40,28 +55,93 @@ class SQLiteFile:
         """Open the file and bring its schema up to date."""
         self.path = str(path)
         self._forking = threading.Lock()
-        self._orphans: list[sqlite3.Connection] = []  # of the parent: it closes them itself
-        self._lock, self._side_lock = threading.RLock(), threading.Lock()
-        self._side: sqlite3.Connection | None = None  # for `aside`, opened with the first
+        self._orphans: list[object] = []  # of the parent: it closes them itself
+        self._begin_anew()
         self._db = self._connected()
         self._pid = os.getpid()
 
-    @property
-    def lock(self) -> threading.RLock:
-        """Lock around whatever uses the connection."""
-        self._here()
-        return self._lock
+    def _begin_anew(self) -> None:
+        self._lock, self._side_lock = threading.RLock(), threading.Lock()
+        self._counting, self._queued = threading.Lock(), 0
+        self._group: _Group | None = None
+        self._owner: int | None = None  # the thread whose transaction is open
+        self._side: sqlite3.Connection | None = None  # for `aside`, opened with the first
+        self._readers: list[sqlite3.Connection] = []
+        self._closed = False
+        self._turn = FileLock(f"{self.path}-lock") if self.path != ":memory:" else None
 
-    @property
-    def db(self) -> sqlite3.Connection:
-        """The connection."""
+    @contextmanager
+    def alone(self) -> Generator[sqlite3.Connection, None, None]:
+        """Lend the writing connection outside of a transaction, for upkeep."""
         self._here()
-        return self._db
+        with self._lock:
+            if self._owner is not None:
+                raise StoreError("a transaction is open already; finish it before the next")
+            if self._group is not None:
+                self._commit(self._group)
+            yield self._db
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Read what was committed, in one picture; in a transaction of this thread, its own."""
+        self._here()
+        with self.explained("read"):
+            if self._owner == threading.get_ident():
+                return work(self._db)
+            if self.path == ":memory:":
+                with self._lock:
+                    return work(self._db)
+            db = self._reader()
+            try:
+                db.execute("begin")
+                found = work(db)
+                db.execute("commit")
+            except BaseException:
+                db.close()  # whatever state it is in
+                raise
+            with self._counting:
+                keep = len(self._readers) < _READERS and not self._closed
+                if keep:
+                    self._readers.append(db)
+            if not keep:
+                db.close()
+            return found
+
+    @contextmanager
+    def write(self) -> Generator[sqlite3.Connection, None, None]:
+        """Open a transaction; an exception inside undoes all of it. It is on disk afterwards.
+
+        Transactions of other threads that wait meanwhile share its commit.
+        """
+        self._here()
+        with self.explained("write"):
+            if self._owner == threading.get_ident():
+                raise StoreError("a transaction is open already; finish it before the next")
+            with self._turn_of_this_thread() as group:
+                self._db.execute("savepoint one")
+                try:
+                    yield self._db
+                    self._db.execute("release one")
+                except BaseException as error:
+                    self._undo(group, error)
+                    raise
+            group.done.wait()
+            if group.error is not None:
+                raise type(group.error)(*group.error.args) from group.error
 
     def close(self) -> None:
         """Close the file; closing twice is fine."""
-        with self.lock:
+        self._here()
+        with self._lock:
+            if self._group is not None:
+                self._commit(self._group)
+            with self._counting:
+                self._closed = True
+                readers, self._readers = self._readers, []
+            for db in readers:
+                db.close()
             self._db.close()
+            if self._turn is not None:
+                self._turn.close()
         with self._side_lock:
             if self._side is not None:
                 self._side.close()
@@ -78,6 +158,8 @@ class SQLiteFile:
                 yield self._db
             return
         with self._side_lock:
+            if self._closed:
+                raise sqlite3.ProgrammingError("closed")
             if self._side is None:
                 self._side = sqlite3.connect(
                     self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
@@ -85,16 +167,6 @@ class SQLiteFile:
                 self._side.execute("pragma synchronous = normal")
                 self._side.execute("pragma secure_delete = on")
             yield self._side
-
-    def meta(self) -> dict[str, str]:
-        """Read what the file says of itself."""
-        return dict(self._db.execute("select key, value from meta").fetchall())
-
-    @contextmanager
-    def begin(self) -> Generator[None, None, None]:
-        """Open a transaction that may write; an exception inside undoes all of it."""
-        with _writing(self._db):
-            yield
 
     @contextmanager
     def explained(self, doing: str) -> Generator[None, None, None]:
@@ -117,15 +189,86 @@ class SQLiteFile:
                 help_ = "nothing of this call was stored"
             raise StoreUnavailableError(f"cannot {doing} {self.path}: {error}; {help_}") from error
 
+    @contextmanager
+    def _turn_of_this_thread(self) -> Generator[_Group, None, None]:
+        """Wait for the connection, open a transaction or join the open one, and end it if last."""
+        with self._counting:
+            self._queued += 1
+        try:
+            self._lock.acquire()
+        finally:
+            with self._counting:
+                self._queued -= 1
+        try:
+            group = self._group or self._opened()
+            self._owner = threading.get_ident()
+            try:
+                yield group
+            finally:
+                self._owner = None
+                group.size += 1
+                with self._counting:
+                    last = not self._queued or self.path == ":memory:"
+                if last or group.size >= _TOGETHER:
+                    self._commit(group)
+        finally:
+            self._lock.release()
+
+    def _opened(self) -> _Group:
+        if self._turn is not None and not self._turn.acquire(_WAIT_MS / 1000):
+            raise sqlite3.OperationalError("database is locked")
+        try:
+            self._db.execute("begin immediate")
+        except BaseException:
+            if self._turn is not None:
+                self._turn.release()
+            raise
+        self._group = _Group()
+        return self._group
+
+    def _undo(self, group: _Group, error: BaseException) -> None:
+        """Undo one transaction of a group; SQLite may have undone them all, as on a full disk."""
+        if self._db.in_transaction:
+            self._db.execute("rollback to one")
+            self._db.execute("release one")
+        else:
+            told = error if isinstance(error, sqlite3.Error) else None
+            group.error = told or sqlite3.OperationalError("disk I/O error")
+
+    def _commit(self, group: _Group) -> None:
+        """End a group: everyone in it goes on, with the error if there is one."""
+        try:
+            if group.error is None:
+                self._db.execute("commit")
+        except sqlite3.Error as error:
+            group.error = error
+        finally:
+            if self._db.in_transaction:
+                with suppress(sqlite3.Error):
+                    self._db.execute("rollback")
+            self._group = None
+            if self._turn is not None:
+                self._turn.release()
+            group.done.set()
+
+    def _reader(self) -> sqlite3.Connection:
+        with self._counting:
+            if self._closed:
+                raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+            if self._readers:
+                return self._readers.pop()
+        return sqlite3.connect(
+            self.path, timeout=_WAIT_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+
     def _here(self) -> None:
         """Open the file anew in a process that was forked since."""
         if os.getpid() == self._pid:
             return
         with self._forking:
             if os.getpid() != self._pid:
-                self._orphans += [db for db in (self._db, self._side) if db is not None]
-                self._lock, self._side_lock = threading.RLock(), threading.Lock()
-                self._side = None
+                self._orphans += [self._db, self._side, self._readers, self._turn]
+                self._begin_anew()
                 if self.path != ":memory:":
                     self._db = self._connected()
                 self._pid = os.getpid()  # last: now others may go on
@@ -187,24 +330,19 @@ def _migrate(db: sqlite3.Connection) -> None:
     """Run the missing steps, each in a transaction of its own that re-reads the version."""
     db.execute(f"pragma application_id = {APPLICATION_ID}")
     for number, step in enumerate(MIGRATIONS, start=1):
-        with _writing(db):
-            if int(db.execute("pragma user_version").fetchone()[0]) >= number:
-                continue
-            for statement in step.split(";\n"):
-                if statement.strip():
+        db.execute("begin immediate")
+        try:
+            if int(db.execute("pragma user_version").fetchone()[0]) < number:
+                for statement in statements(step):
                     db.execute(statement)
-            db.execute(f"pragma user_version = {number}")
+                db.execute(f"pragma user_version = {number}")
+            db.execute("commit")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("rollback")
+            raise
 
 
-@contextmanager
-def _writing(db: sqlite3.Connection) -> Generator[None, None, None]:
-    if db.in_transaction:
-        raise StoreError("a transaction is open already; finish it before the next")
-    db.execute("begin immediate")
-    try:
-        yield
-        db.execute("commit")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("rollback")
-        raise
+def statements(step: str) -> Sequence[str]:
+    """Cut a step into its statements."""
+    return [statement for statement in step.split(";\n") if statement.strip()]

@@ -361,13 +361,13 @@ def test_a_store_that_fails_stops_neither_the_caller_nor_the_worker(open_memory:
     assert isinstance(store, SQLiteStore)
     memory.learn_later([("user", "Always use SI units.")], user_id="ann")
     assert memory.flush(20)
-    with store._file.lock:  # pyright: ignore[reportPrivateUsage]
-        store._file.db.execute("alter table jobs rename to gone")  # pyright: ignore[reportPrivateUsage]
+    with store._file.alone() as db:  # pyright: ignore[reportPrivateUsage]
+        db.execute("alter table jobs rename to gone")
     memory.wake()
     while not memory.degraded["queue"]:
         os.sched_yield()
-    with store._file.lock:  # pyright: ignore[reportPrivateUsage]
-        store._file.db.execute("alter table gone rename to jobs")  # pyright: ignore[reportPrivateUsage]
+    with store._file.alone() as db:  # pyright: ignore[reportPrivateUsage]
+        db.execute("alter table gone rename to jobs")
     memory.learn_later([("user", "Never shout.")], user_id="ann")
     assert memory.flush(20)
     assert texts(memory, "ann") == ["Use SI units.", "Never shout."]

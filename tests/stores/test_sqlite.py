@@ -39,8 +39,9 @@ def store(path: Path) -> Iterator[SQLiteStore]:
     opened.close()
 
 
-def pragma(store: SQLiteStore, text: str) -> None:
-    store._file.db.execute(f"pragma {text}")  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
+def pragma(store: SQLiteStore, text: str) -> list[tuple[int]]:
+    with store._file.alone() as db:  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
+        return db.execute(f"pragma {text}").fetchall()
 
 
 def card(name: str, action: str, status: Status = "active") -> Card:
@@ -336,7 +337,7 @@ def test_an_event_without_changes_leaves_the_revision(store: SQLiteStore) -> Non
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(store: SQLiteStore, path: Path) -> None:
     put(store, "k0", card("c0", "rule 0"))
-    pages = store._file.db.execute("pragma page_count").fetchone()[0]  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
+    ((pages,),) = pragma(store, "page_count")
     pragma(store, f"max_page_count = {pages + 6}")
     done = ["c0"]
     with pytest.raises(StoreUnavailableError, match="free disk space; what was acknowledged"):  # noqa: PT012  # full after some
