@@ -1,0 +1,114 @@
+"""Tries hostile inputs on every door, and reports what came out beside the promised refusals."""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+
+from prefmem.selftest.targets import Target, targets
+
+MOST_GROWTH = 50 * 2**20  # bytes that a run of all doors may leave behind
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What one door did.
+
+    Attributes:
+        name: The door.
+        cases: Inputs that were tried.
+        crashes: One line for each kind of failure: what was raised, and where.
+        example: The smallest input that failed, and the trace; empty where none did.
+        grown: Memory of the process after the cases, beyond that before, in bytes.
+    """
+
+    name: str
+    cases: int
+    crashes: tuple[str, ...] = ()
+    example: str = ""
+    grown: int = 0
+
+
+def fuzz(
+    cases: int, *, seed: int = 0, doors: Sequence[Target] | None = None
+) -> tuple[Tried, ...]:
+    """Try at least so many cases on the doors, each its share.
+
+    Args:
+        cases: Inputs in all, from 1.
+        seed: Fixes which.
+        doors: What is tried; the core's unless given.
+    """
+    doors = targets() if doors is None else doors
+    shares = sum(door.share for door in doors)
+    return tuple(_tried(door, -(-cases * door.share // shares), seed) for door in doors)
+
+
+def _tried(door: Target, cases: int, seed: int) -> Tried:
+    count, raised = 0, ""
+    failed: list[Any] = []
+
+    def check(given: Any) -> None:  # noqa: ANN401  # whatever the strategy gives
+        nonlocal count
+        count += 1
+        try:
+            door.check(given)
+        except Exception:
+            failed.append(given)
+            raise
+
+    crashes: list[str] = []
+    before = resident_bytes()
+    round_ = 0
+    with _quiet():
+        while count < cases and round_ < 100:  # hypothesis stops early where it finds nothing new
+            try:
+                _run(door, check, cases - count, seed + round_)
+            except Exception as error:  # noqa: BLE001  # what is looked for
+                crashes.append(_where(error))
+                raised = raised or f"{failed[-1]!r:.2000}\n{traceback.format_exc()[-4000:]}"
+                break
+            round_ += 1
+    return Tried(door.name, count, tuple(crashes), raised, max(0, resident_bytes() - before))
+
+
+def _run(door: Target, check: Callable[[Any], None], cases: int, seed: int) -> None:
+    test = hypothesis.given(door.inputs)(check)
+    test = hypothesis.settings(
+        max_examples=cases, database=None, deadline=None, derandomize=False,
+        phases=(Phase.generate, Phase.shrink), suppress_health_check=tuple(HealthCheck),
+        report_multiple_bugs=False, print_blob=False,
+    )(test)  # fmt: skip
+    hypothesis.seed(seed)(test)()
+
+
+def _where(error: BaseException) -> str:
+    """Name an error and the line of ours that it passed last."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "prefmem" in f.filename]
+    last = frames[-1] if frames else None
+    place = f" in {Path(last.filename).name}:{last.lineno} {last.name}" if last else ""
+    return f"{type(error).__name__}{place}"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep hypothesis from printing what it finds: the report does."""
+    from hypothesis import reporting
+
+    with reporting.with_reporter(lambda _: None):
+        yield
+
+
+def resident_bytes() -> int:
+    """Memory that the process holds now, in bytes; 0 where the system does not say."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    line = next((li for li in status.splitlines() if li.startswith("VmRSS:")), "VmRSS: 0 kB")
+    return int(line.split()[1]) * 1024

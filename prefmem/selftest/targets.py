@@ -1,0 +1,415 @@
+"""The doors through which strangers' data comes in, each with the inputs that are tried on it."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, cast
+
+from hypothesis import strategies as st
+
+from prefmem.commands import parse as parse_commands
+from prefmem.config import Config
+from prefmem.errors import InputError, NotFoundError, PrefmemError, StoreUnavailableError
+from prefmem.extract.answers import Tally, questions, read_answers
+from prefmem.extract.chat import ChatExtractor
+from prefmem.extract.parse import MAX_ITEMS, parse
+from prefmem.extract.prompts import PromptName
+from prefmem.interaction import Offer, UserState
+from prefmem.memory import PreferenceMemory
+from prefmem.messages import plain, to_turns
+from prefmem.models.endpoint import OpenAIChat
+from prefmem.render import WRITERS, render_rules
+from prefmem.selftest import inputs
+from prefmem.stores import codec, journal
+from prefmem.testing import Clock, HashEmbedder, PhraseExtractor, TableRelater, WordJudge
+from prefmem.types import Recall, Rule, Turn, Window
+
+_AT = datetime(2026, 1, 1, tzinfo=UTC)
+_SAID = "When I write code, always use tabs. Never use emojis! Keep answers short."
+_MAX_CHARS = 2_000
+_RENEWED = 300  # uses after which a memory makes room for a new one
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One door.
+
+    Attributes:
+        name: What is tried.
+        share: Of the cases that go to it, in proportion to the others'.
+        inputs: What it is tried with.
+        check: Takes one input; raises where the door does not hold: anything but the refusal that
+            it promises.
+    """
+
+    name: str
+    share: int
+    inputs: "st.SearchStrategy[Any]"
+    check: Callable[[Any], None]
+
+
+def targets() -> tuple[Target, ...]:
+    """Give the doors of the core."""
+    export = sample_export()
+    blobs = _blobs()
+    heads, bodies, states = _parts(blobs)
+    cards: list[Any] = [c["card"] for e in export["events"] for c in e["changes"]]
+    changes: list[Any] = [event["changes"] for event in export["events"]]
+    turns: list[Any] = [job["turns"] for job in export["jobs"]]
+    memories = _Memories()
+    answer = inputs.altered_json(_ANSWERS) | inputs.deep | inputs.text
+    return (
+        Target("extractor answers", 16, answer, check_answer),
+        Target("chat model replies", 2, inputs.anything | answer, _Replies()),
+        Target("endpoint bodies", 4, inputs.altered_json(_BODIES) | inputs.deep, check_body),
+        Target("exports to load", 8, inputs.altered([export]) | inputs.json_value, memories.load),
+        Target("log blobs", 14, _blob(blobs) | inputs.signed_entry(heads, bodies), check_entry),
+        Target("state blobs", 10, _blob(states) | inputs.signed_state(states), check_state),
+        Target("stored cards", 8, inputs.altered_json(cards) | inputs.deep, check_card),
+        Target("stored events", 6, inputs.altered_json(changes) | inputs.deep, check_changes),
+        Target("stored turns", 6, inputs.altered_json(turns) | inputs.deep, check_turns),
+        Target("ids", 6, st.lists(inputs.anything, min_size=6, max_size=6), memories.ids),
+        Target("messages", 10, inputs.messages, check_messages),
+        Target("dialogues", 4, inputs.messages, memories.dialogue),
+        Target("words", 8, inputs.text, check_words),
+        Target("rules by hand", 4, st.tuples(inputs.text, inputs.text), memories.by_hand),
+        Target("rendering", 20, st.lists(inputs.text, min_size=1, max_size=12), check_block),
+    )
+
+
+# What a model answered
+
+
+_ANSWERS: tuple[dict[str, Any], ...] = (
+    {
+        "preferences": [
+            {"condition": "writing code", "action": "use tabs", "confidence": 0.9},
+            {"condition": "", "action": "never use emojis", "confidence": 0.8},
+            {"condition": "always", "action": "keep answers short", "confidence": 1},
+        ]
+    },
+    {"preferences": []},
+)
+_BODIES: tuple[dict[str, Any], ...] = (
+    {
+        "id": "x", "object": "chat.completion",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "{}"}}],
+        "usage": {"total_tokens": 3},
+    },
+)  # fmt: skip
+_WINDOW = Window("ann", "s", (Turn("0", "assistant", "Hello"), Turn("1", "user", _SAID)))
+_PROMPTS: tuple[PromptName, ...] = ("training", "card", "instructed")
+_ASKED = {prompt: questions(_WINDOW, ["1"], prompt) for prompt in _PROMPTS}
+
+
+def check_answer(answer: str) -> None:
+    """Whatever a model says there is a result, and it holds only what the user said."""
+    parsed = parse(answer)
+    assert len(parsed.items) <= MAX_ITEMS
+    for asked in _ASKED.values():
+        for preference in read_answers([answer], asked, ["1"], Tally()):
+            assert preference.evidence
+            assert all(e.turn_id == "1" and e.quote in _SAID for e in preference.evidence)
+            assert 0 < preference.confidence <= 1
+
+
+class _Replies:
+    """Asks a chat model that replies with anything."""
+
+    def __init__(self) -> None:
+        self._reply: object = ""
+        self._extractor = ChatExtractor(cast(Any, self))
+
+    def bind(self, **_: object) -> "_Replies":
+        return self
+
+    def invoke(self, *_: object) -> object:
+        return self._reply
+
+    def __call__(self, reply: object) -> None:
+        self._reply = reply
+        with suppress(PrefmemError):
+            for preference in self._extractor.extract(_WINDOW, ["1"]):
+                assert all(e.quote in _SAID for e in preference.evidence)
+
+
+_ENDPOINT = OpenAIChat("http://localhost:1/v1", model="m")
+
+
+def check_body(body: str) -> None:
+    """The body of an endpoint's answer gives a text, or is refused."""
+    read: Callable[[bytes], str] = getattr(_ENDPOINT, "_text")  # noqa: B009  # no network here
+    with suppress(PrefmemError):
+        assert isinstance(read(body.encode("utf-8", "surrogatepass")), str)  # pyright: ignore[reportUnnecessaryIsInstance]  # it is what is shown
+
+
+# What lies in a store
+
+
+def sample_export() -> dict[str, Any]:
+    """Give the export of a user with some of everything."""
+    with _memory() as memory:
+        user = {"user_id": "ann", "session_id": "s"}
+        memory.learn([("user", _SAID)], **user)
+        card = memory.add("writing mails", "sign as Ann", user_id="ann")
+        first = memory.recall("write code", **user)
+        memory.learn(
+            [("user", "write code"), ("assistant", "done"), ("user", "not tabs again")], **user
+        )
+        memory.edit(card.id, user_id="ann", action="sign as A.")
+        memory.feedback(first, 1.0, user_id="ann")
+        memory.learn_from_edit("Hello there", "Hi there", "a mail", **user)
+        event = memory.history(card.id, user_id="ann")[-1]
+        memory.undo(event.id, user_id="ann")
+        window = codec.JobRecord(
+            session_id="s", turns=(codec.TurnRecord(id="0", role="user", text="Always rest.", at=_AT),),
+            keys=("k:",), queued_at=_AT, due=_AT, tries=1, error="OSError", dead=True,
+        )  # fmt: skip
+        return memory.export(user_id="ann") | {"jobs": [window.model_dump(mode="json")]}
+
+
+def _blobs() -> list[bytes]:
+    """Give blobs as a store holds them: offers and observations."""
+    held = codec.Export.read(sample_export())
+    numbers = {card.id: place for place, card in enumerate(held.cards, start=1)}
+    return [journal.write_entry(entry.payload) for entry in held.interactions_of(numbers)]
+
+
+def _parts(blobs: Sequence[bytes]) -> tuple[list[Any], list[bytes], list[bytes]]:
+    """Give the heads and bodies of blobs, and a state's blob."""
+    heads = [json.loads(blob[5:].partition(b"\n")[0]) for blob in blobs]
+    bodies = [blob[5:].partition(b"\n")[2] for blob in blobs]
+    with _memory() as memory:
+        memory.learn([("user", _SAID)], user_id="ann")
+        memory.recall("write code", user_id="ann")
+        memory.learn([("user", "write code"), ("user", "not tabs again")], user_id="ann")
+        return heads, bodies, [journal.write_state(memory.get_user("ann"))]
+
+
+def _blob(blobs: Sequence[bytes]) -> "st.SearchStrategy[bytes]":
+    return inputs.altered_bytes(blobs) | st.binary(max_size=200)
+
+
+def check_entry(blob: bytes) -> None:
+    """A damaged line of the log of interaction is named, and a sound one reads as it was written."""
+    with suppress(StoreUnavailableError):
+        offer = journal.read_offer(blob, recall_id="r", asked="a", at=_AT)
+        assert _same_entry(offer, journal.read_offer(
+            journal.write_entry(offer), recall_id="r", asked="a", at=_AT))  # fmt: skip
+    with suppress(StoreUnavailableError):
+        said = journal.read_observation(blob)
+        assert _same_entry(said, journal.read_observation(journal.write_entry(said)))
+
+
+def _same_entry(one: journal.Payload, other: journal.Payload) -> bool:
+    return journal.write_entry(one) == journal.write_entry(other) and (
+        not isinstance(one, Offer) or len(one.reasons) == len(one.numbers) == len(one.shown)
+    )
+
+
+def check_state(blob: bytes) -> None:
+    """A damaged state is named, and a sound one reads as it was written."""
+
+    def read(given: bytes) -> UserState:
+        return journal.read_state(
+            given, user_id="u", model="m", basis="b", session_id="s", steps=1
+        )
+
+    with suppress(StoreUnavailableError):
+        state = read(blob)
+        assert journal.same(state, read(journal.write_state(state)))
+
+
+def check_card(text: str) -> None:
+    """A stored card reads as it was written, or is damaged."""
+    with suppress(StoreUnavailableError):
+        card = codec.read_card(text, "ann")
+        assert codec.read_card(codec.write_card(card), "ann") == card
+        assert card.text
+    with suppress(StoreUnavailableError):
+        codec.without_links(text, "x")
+
+
+def check_changes(text: str) -> None:
+    """A stored event reads as it was written, or is damaged; so do the helpers that look into it."""
+    with suppress(StoreUnavailableError):
+        changes = codec.read_changes(text, "ann")
+        assert codec.read_changes(codec.write_changes(changes), "ann") == changes
+    for look in (codec.place_in_changes, codec.shows_edits, codec.without_card):
+        with suppress(StoreUnavailableError):
+            cast("Callable[[str, str], object]", look)(text, "x")
+
+
+def check_turns(text: str) -> None:
+    """A stored window reads as it was written, or is damaged."""
+    with suppress(StoreUnavailableError):
+        turns = codec.read_turns(text)
+        assert codec.read_turns(codec.write_turns(turns)) == turns
+
+
+# What a host hands over
+
+
+def _memory() -> PreferenceMemory:
+    return PreferenceMemory(
+        ":memory:", extractor=PhraseExtractor(), embedder=HashEmbedder(8), relater=TableRelater(),
+        reranker="none", judge=WordJudge(), clock=Clock(), config=Config(max_turn_chars=_MAX_CHARS),
+    )  # fmt: skip
+
+
+class _Memories:
+    """One memory after the other, so that what is tried leaves little behind."""
+
+    def __init__(self) -> None:
+        self._uses = count()
+        self._memory = _memory()
+
+    def _next(self) -> tuple[PreferenceMemory, str]:
+        number = next(self._uses)
+        if number % _RENEWED == 0:
+            self._memory.close()
+            self._memory = _memory()
+            self._memory.add("", "be kind", user_id="bystander")
+        return self._memory, f"u{number}"
+
+    def load(self, data: Any) -> None:  # noqa: ANN401  # any JSON
+        """An export is taken in whole or refused whole, and what was taken in comes out again."""
+        memory, user = self._next()
+        try:
+            memory.load(data, user_id=user)
+        except InputError:
+            assert not memory.export(user_id=user)["events"]
+            return
+        held = memory.export(user_id=user)
+        again = memory.load(held, user_id=user)
+        assert not again.added
+        recalled = memory.recall("write code", user_id=user)
+        check_lines(memory.render(recalled, user_id=user))
+        assert len(memory.list(user_id="bystander")) == 1
+
+    def ids(self, names: Sequence[Any]) -> None:
+        """An id of any shape is refused, or names what was stored under it and nothing else."""
+        memory, _ = self._next()
+        user, session, card, event, key, tenant = names
+        with suppress(InputError):
+            other = memory.in_tenant(tenant)
+            other.learn([("user", "Always rest.")], user_id=user, session_id=session)
+            assert [c.text for c in other.list(user_id=user)] == ["Rest."]
+            other.recall("rest", user_id=user, session_id=session)
+            assert other.forget_user(user_id=user).cards == 1
+        for use in (
+            lambda: memory.add("", "rest", user_id=user),
+            lambda: memory.get(card, user_id="bystander"),
+            lambda: memory.edit(card, user_id="bystander", action="rest"),
+            lambda: memory.forget(card, user_id="bystander"),
+            lambda: memory.history(card, user_id="bystander"),
+            lambda: memory.undo(event, user_id="bystander"),
+            lambda: memory.feedback(event, 1.0, user_id="bystander", card_id=card, key=key),
+            lambda: memory.render([card, event], user_id="bystander"),
+            lambda: memory.get_user(user),
+            lambda: memory.export(user_id=user),
+            lambda: memory.revive(user_id=user),
+            lambda: memory.forget_user(user_id=user),
+        ):
+            with suppress(InputError, NotFoundError):
+                use()
+        assert [c.text for c in memory.list(user_id="bystander")] == ["Be kind."]
+
+    def dialogue(self, said: Any) -> None:  # noqa: ANN401  # any shape
+        """A dialogue teaches or is refused, and the same once more teaches nothing."""
+        memory, user = self._next()
+        said = _kept(said)
+        with suppress(InputError):
+            memory.command(said, user_id=user)
+            first = memory.learn(said, user_id=user)
+            again = memory.learn(said, user_id=user)
+            assert again.turns == 0
+            assert again.skipped == first.turns + first.skipped
+        with suppress(InputError):
+            memory.learn_later(said, user_id=user)
+            recalled = memory.recall(said, user_id=user)
+            check_lines(memory.render(recalled, user_id=user))
+        memory.forget_user(user_id=user)
+
+    def by_hand(self, slots: tuple[str, str]) -> None:
+        """A rule by hand is one plain line, or is refused."""
+        memory, user = self._next()
+        condition, action = slots
+        with suppress(InputError):
+            card = memory.add(condition, action, user_id=user)
+            assert card.text.isprintable()
+            assert memory.add(condition, action, user_id=user).id == card.id
+            memory.edit(card.id, user_id=user, action=f"{action} now")
+        check_lines(memory.render(memory.recall(action, user_id=user, context=condition)))
+        with suppress(InputError):
+            memory.learn_from_edit(condition, action, user_id=user)
+
+
+def _kept(said: Any) -> Any:  # noqa: ANN401  # any shape
+    """Give messages as something that can be read twice."""
+    return list(cast("Iterable[Any]", said)) if hasattr(said, "__next__") else said
+
+
+def check_messages(said: Any) -> None:  # noqa: ANN401  # any shape
+    """Messages become turns that a store can hold, or are refused in a short error."""
+    try:
+        turns = to_turns(said, max_chars=_MAX_CHARS)
+    except InputError as error:
+        assert len(str(error)) <= 400
+        return
+    for turn in turns:
+        assert turn.id.encode() is not None
+        assert turn.text.encode() is not None
+        assert len(turn.text) <= _MAX_CHARS
+    assert codec.read_turns(codec.write_turns(turns)) == turns
+
+
+def check_words(text: str) -> None:
+    """Words of any kind are read for commands, and made plain, without harm."""
+    for command in parse_commands(text):
+        assert command.sentence in text
+    line = plain(text, limit=240)
+    assert len(line) <= 240
+    assert plain(line, limit=240) == line
+    assert line.isprintable()
+
+
+# What an agent reads
+
+
+def check_block(texts: Sequence[str]) -> None:
+    """Rules of any text are one JSON line each, within the fence and the budget."""
+    rules = tuple(Rule(text, "card", (str(n),), _AT) for n, text in enumerate(texts))
+    block = render_rules(rules, max_tokens=100_000, nonce="abcdef")
+    assert len(check_lines(block)) == len(rules)
+    small = render_rules(rules, max_tokens=400, nonce="abcdef")
+    assert len(small) <= 1_200
+    check_lines(small)
+    recall = Recall("r", "ann", "s", "q", (), (), rules, "b", _AT)
+    for writer in WRITERS.values():
+        block = writer(recall, max_tokens=100_000, nonce="abcdef")
+        _check_fence(block.split("\n"))
+
+
+def check_lines(block: str) -> list[Mapping[str, str]]:
+    """Read the rules of a block; raises where something left its line or the fence."""
+    if not block:
+        return []
+    lines = block.split("\n")
+    _check_fence(lines)
+    rules = [json.loads(line) for line in lines[1:-1] if line.startswith("{")]
+    assert all(sorted(rule) == ["rule", "since"] for rule in rules)
+    return rules
+
+
+def _check_fence(lines: Sequence[str]) -> None:
+    name = lines[0].removeprefix("<").removesuffix(">")
+    assert name.startswith("user-preferences-")
+    assert (lines[0], lines[-1]) == (f"<{name}>", f"</{name}>")
+    for line in lines[1:-1]:
+        assert line.isascii()
+        assert line.isprintable()
+        assert not set(line) & set("<>&")
