@@ -814,6 +814,9 @@ class PreferenceMemory(Steps):
         """
         user = self._user(user_id)
         held = Export.read(data)
+        for job in held.jobs:  # refused now, before anything is stored
+            _check_session(job.session_id)
+            to_turns(job.spoken(), max_chars=self.config.max_turn_chars)
         longest = self.config.max_slot_chars
         log = tuple(admitted(event, longest=longest) for event in held.log(user_id))
         texts = {change.card.id: change.card.text for event in log for change in event.changes}

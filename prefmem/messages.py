@@ -125,7 +125,7 @@ def to_turns(messages: Iterable[Message], *, max_chars: int) -> tuple[Turn, ...]
             )
         turn = replace(turn, text=clean(turn.text[:max_chars]))  # of context the beginning will do
         if turn.id in ids:
-            raise InputError(f"message {position} has the id {turn.id!r} of an earlier one")
+            raise InputError(f"message {position} has the id {turn.id!r:.80} of an earlier one")
         ids.add(turn.id)
         turns.append(turn)
     return tuple(turns)
@@ -141,7 +141,7 @@ def _to_turn(message: Message, position: int) -> Turn:
     if isinstance(message, Mapping):
         bare = any(message.get(call) for call in _CALLS)  # then a content may be missing
         if "role" not in message or not ("content" in message or bare):
-            raise InputError(f"message {position} needs 'role' and 'content': {[*message]!r}")
+            raise InputError(f"message {position} needs 'role' and 'content': {[*message]!r:.80}")
         role, content, said = message["role"], message.get("content"), message.get("origin")
     elif isinstance(message, tuple) and len(message) == 2:
         role, content = message
@@ -172,7 +172,7 @@ def _role(role: object, position: int) -> Role:
     known = _ROLES.get(str(role).lower().removesuffix("messagechunk"))
     if known is None:
         raise InputError(
-            f"message {position} has role {role!r}; known are user, assistant, system, tool"
+            f"message {position} has role {role!r:.80}; known are user, assistant, system, tool"
         )
     return known
 

@@ -28,6 +28,7 @@ from prefmem.types import (
     Evidence,
     Link,
     Op,
+    Origin,
     Polarity,
     Preference,
     Reason,
@@ -341,15 +342,16 @@ class TurnRecord(_Strict):
     role: Role
     text: str
     at: Moment | None = None
+    origin: Origin = "typed"
 
     @classmethod
     def of(cls, turn: Turn) -> "TurnRecord":
         """Write a turn down."""
-        return cls(id=turn.id, role=turn.role, text=turn.text, at=turn.at)
+        return cls(id=turn.id, role=turn.role, text=turn.text, at=turn.at, origin=turn.origin)
 
     def turn(self) -> Turn:
         """Read the turn."""
-        return Turn(self.id, self.role, self.text, self.at)
+        return Turn(self.id, self.role, self.text, self.at, self.origin)
 
 
 _TURNS = TypeAdapter(tuple[TurnRecord, ...])
@@ -555,11 +557,14 @@ def read_changes(text: str, user_id: str) -> tuple[Change, ...]:
     Raises:
         StoreUnavailableError: The text is damaged.
     """
+    return tuple(record.change(user_id) for record in _records(text))
+
+
+def _records(text: str) -> tuple[ChangeRecord, ...]:
     try:
-        records = _CHANGES.validate_json(text)
+        return _CHANGES.validate_json(text)
     except ValueError:  # its message would hold a card's text
         raise _damaged("log entry") from None
-    return tuple(record.change(user_id) for record in records)
 
 
 def name_in_changes(card_id: str) -> str:
@@ -568,28 +573,48 @@ def name_in_changes(card_id: str) -> str:
 
 
 def place_in_changes(text: str, card_id: str) -> int | None:
-    """Give a card's place among an event's changes; None where it is not among them."""
-    names = [record["card"]["id"] for record in json.loads(text)]
+    """Give a card's place among an event's changes; None where it is not among them.
+
+    Raises:
+        StoreUnavailableError: The text is damaged.
+    """
+    names = [record.card.id for record in _records(text)]
     return names.index(card_id) if card_id in names else None
 
 
 def shows_edits(text: str, card_id: str) -> bool:
-    """Say whether an event's changes hold words of an edit as evidence for a card."""
-    cards = (record["card"] for record in json.loads(text))
-    quoted = (e for card in cards if card["id"] == card_id for e in card["evidence"])
-    return any(evidence["turn_id"].startswith("edit:") for evidence in quoted)
+    """Say whether an event's changes hold words of an edit as evidence for a card.
+
+    Raises:
+        StoreUnavailableError: The text is damaged.
+    """
+    cards = (record.card for record in _records(text))
+    quoted = (e for card in cards if card.id == card_id for e in card.evidence)
+    return any(evidence.turn_id.startswith("edit:") for evidence in quoted)
 
 
 def without_card(text: str, card_id: str) -> str:
-    """Take one card, and every link to it, out of an event's changes."""
-    changes = _CHANGES.validate_json(text)
+    """Take one card, and every link to it, out of an event's changes.
+
+    Raises:
+        StoreUnavailableError: The text is damaged.
+    """
+    changes = _records(text)
     kept = [_unlinked(r, card_id).model_dump(mode="json") for r in changes if r.card.id != card_id]
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
 
 def without_links(text: str, card_id: str) -> str:
-    """Take every link to one card out of another card."""
-    return _alone(CardRecord.model_validate_json(text), card_id).model_dump_json()
+    """Take every link to one card out of another card.
+
+    Raises:
+        StoreUnavailableError: The text is damaged.
+    """
+    try:
+        record = CardRecord.model_validate_json(text)
+    except ValueError:  # its message would hold the card's text
+        raise _damaged("card") from None
+    return _alone(record, card_id).model_dump_json()
 
 
 def _unlinked(record: ChangeRecord, card_id: str) -> ChangeRecord:

@@ -212,7 +212,10 @@ def _unpacked(blob: bytes) -> tuple[dict[str, Any], bytes]:
     told = _HEAD.pack(_VERSION, zlib.crc32(text))
     if blob[: _HEAD.size] != told or not newline:
         raise ValueError
-    return cast("dict[str, Any]", json.loads(head)), body
+    try:
+        return cast("dict[str, Any]", json.loads(head)), body
+    except RecursionError:  # brackets without end
+        raise ValueError from None
 
 
 def _arrays(body: bytes, sizes: Mapping[str, tuple[str, int]]) -> tuple[dict[str, Any], bytes]:
