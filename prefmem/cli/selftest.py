@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Group
 from rich.text import Text
 
 from prefmem.cli.options import Json
@@ -90,11 +91,9 @@ def _mark(row: Row) -> str:
 
 
 def _print(rows: list[Row]) -> None:
-    table = grid("", "fault", "must hold", "measured", "size", "s", wide="measured")
-    table.columns[1].no_wrap = table.columns[2].no_wrap = False
+    table = grid("", "fault", "measured", "size", "s", wide="measured")
     for row in rows:
-        table.add_row(
-            "ok" if row.passed else "!!", row.fault, Text(row.bound), line(row.told),
-            f"{row.size:,} {row.unit}", f"{row.seconds:.0f}",
-        )  # fmt: skip
+        told = Group(line(row.told), Text(row.bound, style="dim"))
+        size = f"{row.size:,} {row.unit}"
+        table.add_row("ok" if row.passed else "!!", row.fault, told, size, f"{row.seconds:.0f}")
     console().print(table)

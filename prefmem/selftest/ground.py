@@ -1,8 +1,6 @@
 """What a fault is, the ground that it is run on, and what is found."""
 
-import json
 import random
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -122,11 +120,10 @@ class Ground:
             role: The function: it takes a mapping, and what tells the parent something.
             args: What it is given, plain JSON data.
         """
-        command = [sys.executable, "-m", "prefmem.selftest.worker", role, json.dumps(args)]
-        return Worker(command)
+        return Worker(role, args)
 
 
-def opened(target: str | Path, **given: Any) -> PreferenceMemory:  # noqa: ANN401  # as above
+def opened(target: str | Path | None, **given: Any) -> PreferenceMemory:  # noqa: ANN401  # as above
     """Open a memory on fakes: same input, same cards, in every process."""
     parts: dict[str, Any] = {
         "extractor": PhraseExtractor(), "embedder": HashEmbedder(), "relater": TableRelater(),

@@ -1,11 +1,16 @@
-"""The parent's side of a worker: a real process, told by lines of JSON, and killed."""
+"""The parent's side of workers: real processes that tell lines of JSON, and that are killed."""
 
 import json
+import os
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
+
+_MODULE = (sys.executable, "-m", "prefmem.selftest.worker")
 
 
 class Worker:
@@ -14,11 +19,14 @@ class Worker:
     Its errors go where ours go. Leaving the context kills what still runs.
 
     Args:
-        command: What is started.
+        role: What it does, `module.function` of this package.
+        args: What that is given, plain JSON data.
+        options: What stands before the role on its command line.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, role: str, args: object, options: Sequence[str] = ()) -> None:
         """Start it."""
+        command = [*_MODULE, *options, role, json.dumps(args)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     @property
@@ -68,3 +76,46 @@ class Worker:
             if pipe is not None:
                 with suppress(OSError):  # what was not sent
                     pipe.close()
+
+
+class Nest:
+    """A process that has imported everything and forks workers, one at a time, within milliseconds.
+
+    For faults that kill a thousand of them. Leaving the context ends it.
+    """
+
+    def __init__(self) -> None:
+        """Start it; the first worker waits until it is ready."""
+        self._process = Worker("worker.nest", {})
+        self._pid: int | None = None
+
+    def work(self, role: str, /, **args: object) -> None:
+        """Fork a process that runs a role; what the one before told must have been read."""
+        self._process.say({"role": role, "args": args})
+        self._pid = int(self._process.next()["pid"])
+
+    def kill(self) -> list[Any]:
+        """Kill the worker with -9; gives all that it told."""
+        assert self._pid is not None
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        told: list[Any] = []
+        while (line := self._process.next()) is not None and "ended" not in line:
+            told.append(line)
+        self._pid = None
+        return told
+
+    def __enter__(self) -> Self:
+        """Use it as a context."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End it, and the worker that still runs."""
+        if self._pid is not None:
+            self.kill()
+        self._process.__exit__(kind, error, trace)
