@@ -6,7 +6,7 @@ Its parts are imported when they are needed.
 from pathlib import Path
 
 from prefmem.config import Config
-from prefmem.errors import ConfigError
+from prefmem.errors import ConfigError, MissingExtraError
 from prefmem.feedback.kept import Inducer
 from prefmem.models.compressor import Compressor
 from prefmem.models.runnable import ChatModel
@@ -182,7 +182,27 @@ def inducer(choice: Inducer | ChatModel | None = None) -> Inducer:
 
 
 def store(path: str | Path) -> Store:
-    """Open the SQLite store."""
+    """Open the store that a path names.
+
+    Args:
+        path: A file for SQLite; `postgresql://...` for PostgreSQL.
+
+    Raises:
+        MissingExtraError: PostgreSQL was named, and its driver is missing.
+    """
+    if is_dsn(path):
+        try:
+            from prefmem.stores.postgres import PostgresStore
+        except ImportError:
+            raise MissingExtraError(
+                'PostgreSQL needs its driver: pip install "prefmem[postgres]"'
+            ) from None
+        return PostgresStore(str(path))
     from prefmem.stores.sqlite import SQLiteStore
 
     return SQLiteStore(path)
+
+
+def is_dsn(path: str | Path) -> bool:
+    """Whether a path names a PostgreSQL database."""
+    return isinstance(path, str) and path.startswith(("postgresql://", "postgres://"))

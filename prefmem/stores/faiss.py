@@ -147,6 +147,11 @@ class IndexCache:
                 self._discard(next(iter(self._entries)))
         return entry
 
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the indexes take."""
+        return self._bytes
+
     def drop(self, user: UserKey) -> None:
         """Forget a user's index."""
         with self._lock:

@@ -143,4 +143,28 @@ MIGRATIONS: tuple[str, ...] = (
 
     create index jobs_by_due on jobs (due) where died_at is null;
     """,
+    # moved: the store that a user's rows went to; erasures, audit: whose they are as a keyed hash
+    """
+    alter table users add column moved text not null default '';
+
+    alter table users add column retain_days integer;
+
+    create table erasures (                   -- users that must not come back with a backup
+        token blob primary key,               -- keyed hash of tenant and user
+        at text not null
+    ) without rowid;
+
+    create table audit (                      -- who did what, never rule text; append-only
+        id integer primary key autoincrement,
+        at text not null,
+        actor text not null,
+        action text not null,
+        who blob not null,                    -- keyed hash of tenant and user
+        card_id text not null,
+        n integer not null,
+        chain blob not null                   -- hash of this line and the chain before
+    );
+
+    insert into meta values ('secret', lower(hex(randomblob(32))));
+    """,
 )

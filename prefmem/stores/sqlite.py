@@ -112,7 +112,7 @@ class SQLiteStore(RowStore):
             return {
                 "schema": int(db.execute("pragma user_version").fetchone()[0]),
                 "integrity": str(db.execute("pragma integrity_check").fetchone()[0]),
-                **_meta(db),
+                **{name: value for name, value in _meta(db).items() if name != "secret"},
                 **counts,
             }
 
