@@ -6,7 +6,18 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from prefmem.cli.options import DB, CardId, Db, ExistingFile, Json, Tenant, User, found, opened
+from prefmem.cli.options import (
+    DB,
+    CardId,
+    Db,
+    ExistingFile,
+    Json,
+    Tenant,
+    User,
+    found,
+    opened,
+    shown,
+)
 from prefmem.cli.show import (
     card_data,
     cards_table,
@@ -39,7 +50,7 @@ def list_(
     elif cards:
         console().print(cards_table(cards))
     else:
-        say(f"{user} has no cards in {db}.")
+        say(f"{user} has no cards in {shown(db)}.")
 
 
 def add(

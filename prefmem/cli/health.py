@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import typer
 
 import prefmem
-from prefmem.cli.options import DB, Db, Json
+from prefmem import defaults
+from prefmem.cli.options import DB, Db, Json, missing, shown
 from prefmem.cli.show import console, emit, grid, say
 from prefmem.errors import PrefmemError
 from prefmem.models.embed import MiniLMEmbedder
 from prefmem.models.onnx import WEIGHTS, PackagedModel
-from prefmem.stores.sqlite import SQLiteStore
 
 _NEEDED = ("onnxruntime", "faiss-cpu", "numpy", "tokenizers", "pydantic")
 _EXTRAS = ("langgraph", "langchain", "torch", "transformers", "gguf", "peft")
@@ -35,6 +36,13 @@ class Finding:
     what: str
     ok: bool
     detail: str
+
+
+@runtime_checkable
+class _Checked(Protocol):
+    """A store that reports its health."""
+
+    def check(self) -> Mapping[str, str | int]: ...
 
 
 def doctor(db: Db = DB, as_json: Json = False) -> None:
@@ -79,20 +87,21 @@ def check_weights(folder: Path = WEIGHTS) -> list[Finding]:
     return findings
 
 
-def check_store(db: Path) -> list[Finding]:
+def check_store(db: str) -> list[Finding]:
     """Ask the store for its health, and whether the packaged embedder fits it."""
-    if not db.exists():
+    if missing(db):
         return [Finding("store", True, f"none at {db} yet")]
     try:
-        store = SQLiteStore(db)
+        store = defaults.store(db)
         try:
-            report = store.check()
+            report = store.check() if isinstance(store, _Checked) else {}
         finally:
             store.close()
     except PrefmemError as error:
         return [Finding("store", False, str(error))]
     detail = ", ".join(f"{name} {value}" for name, value in report.items())
-    return [Finding("store", report["integrity"] == "ok", f"{db}: {detail}"), *_basis(report)]
+    sound = report.get("integrity", "ok") == "ok"
+    return [Finding("store", sound, f"{shown(db)}: {detail}"), *_basis(report)]
 
 
 def _basis(report: Mapping[str, object]) -> list[Finding]:

@@ -7,13 +7,18 @@ from typing import Annotated, TypeAlias, cast
 
 import typer
 
+from prefmem.defaults import is_dsn
 from prefmem.errors import InputError, NotFoundError
 from prefmem.memory import PreferenceMemory
 from prefmem.types import Card
 
 Db = Annotated[
-    Path, typer.Option("--db", envvar="PREFMEM_DB", dir_okay=False, help="The SQLite file.")
-]
+    str,
+    typer.Option(
+        "--db", envvar="PREFMEM_DB", metavar="FILE|DSN",
+        help="The SQLite file, or postgresql://... for PostgreSQL.",
+    ),
+]  # fmt: skip
 User = Annotated[str, typer.Option("--user", envvar="PREFMEM_USER", help="Whose preferences.")]
 Tenant = Annotated[str, typer.Option("--tenant", help="Stands before the user in every key.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for machines.")]
@@ -22,15 +27,15 @@ ExistingFile = Annotated[
     Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)
 ]
 
-DB = Path("prefs.db")
+DB = "prefs.db"
 _SHORTEST_ID = 4  # characters of a card id that are taken for its beginning
 
-Opener: TypeAlias = Callable[[Path, str], PreferenceMemory]
+Opener: TypeAlias = Callable[[str, str], PreferenceMemory]
 
 
 @contextmanager
 def opened(
-    ctx: typer.Context, db: Path, tenant: str, *, made: bool = True
+    ctx: typer.Context, db: str, tenant: str, *, made: bool = True
 ) -> Generator[PreferenceMemory]:
     """Open the memory, with the context's object where a caller put one: what opens it instead.
 
@@ -43,11 +48,21 @@ def opened(
     Raises:
         InputError: The file is missing and is not to be made.
     """
-    if not made and not db.exists():
+    if not made and missing(db):
         raise InputError(f"there is no store at {db}; learn or add something, or pass --db")
     opener = cast(Opener | None, ctx.obj) or _packaged
     with opener(db, tenant) as memory:
         yield memory
+
+
+def missing(db: str) -> bool:
+    """Whether a file is named that is not there."""
+    return not is_dsn(db) and not Path(db).exists()
+
+
+def shown(db: str) -> str:
+    """Name a store without a password that its address may hold."""
+    return "the PostgreSQL database" if is_dsn(db) else db
 
 
 def found(memory: PreferenceMemory, user: str, card_id: str) -> Card:
@@ -68,5 +83,5 @@ def found(memory: PreferenceMemory, user: str, card_id: str) -> Card:
     return matching[0]
 
 
-def _packaged(db: Path, tenant: str) -> PreferenceMemory:
+def _packaged(db: str, tenant: str) -> PreferenceMemory:
     return PreferenceMemory(db, tenant=tenant)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from prefmem.cli.options import DB, Db, Tenant, opened
+from prefmem.cli.options import DB, Db, Tenant, opened, shown
 from prefmem.cli.show import counted, say
 from prefmem.job import Backlog
 
@@ -35,7 +35,7 @@ def worker(
         if revive is not None:
             say(f"{counted(memory.revive(user_id=revive), 'dead job')} of {revive!r} revived.")
         memory.wake()
-        say(f"Learning from {db}: {_told(memory.backlog())}.")
+        say(f"Learning from {shown(db)}: {_told(memory.backlog())}.")
         while not stop.wait(_LOOK if until_empty else None):
             if memory.flush(_LOOK):
                 break
