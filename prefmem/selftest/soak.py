@@ -63,7 +63,7 @@ def run(ground: Ground, size: int) -> Finding:
             "wal_max_mb": wal, "file_mb": samples[-1]["file_mb"], "slower": slower, **end,
         },
         f"{end['turns']:,.0f} turns in {size} minutes, {end['erased']:,.0f} users erased: memory "
-        f"{slope:+.2f} MB in 10 minutes at {warm[-1]['rss_mb']:.0f} MB, {files:+.0f} open files, "
+        f"{slope:+.2f} MB in 10 minutes at {later[-1]['rss_mb']:.0f} MB, {files:+.0f} open files, "
         f"WAL at most {wal:.1f} MB; p99 of a turn {end['first_p99_ms']:.0f} ms in the first tenth "
         f"after warming, {end['last_p99_ms']:.0f} ms in the last; {end['late']:,.0f} turns begun "
         f"over a second late, {wrong} errors or differences"
@@ -206,5 +206,6 @@ def _quantile(bins: npt.NDArray[np.int64], q: float) -> float:
     """Give the time in ms under which a share of the calls lies; 0 without any."""
     if not bins.sum():
         return 0.0
-    place = int(np.searchsorted(np.cumsum(bins), q * bins.sum()))
+    below: npt.NDArray[np.int64] = np.cumsum(bins)
+    place = int(np.searchsorted(below, q * below[-1]))
     return _FIRST * math.exp(_STEP * (place + 1)) * 1e3
