@@ -206,6 +206,6 @@ def _quantile(bins: npt.NDArray[np.int64], q: float) -> float:
     """Give the time in ms under which a share of the calls lies; 0 without any."""
     if not bins.sum():
         return 0.0
-    below: npt.NDArray[np.int64] = np.cumsum(bins)
-    place = int(np.searchsorted(below, q * below[-1]))
+    below = np.asarray(np.cumsum(bins), dtype=np.int64)
+    place = int((below < q * below[-1]).sum())
     return _FIRST * math.exp(_STEP * (place + 1)) * 1e3
