@@ -423,3 +423,15 @@ class Store(Protocol):
     def close(self) -> None:
         """Release the store; what was acknowledged is on disk."""
         ...
+
+
+@runtime_checkable
+class BatchEraser(Protocol):
+    """A store that erases many users faster together than one by one."""
+
+    def forget_users(self, users: Sequence[UserKey]) -> Erasure:
+        """Remove everything held about n users, and the freed bytes with it.
+
+        Without users it clears the bytes that earlier erasures left.
+        """
+        ...

@@ -5,9 +5,10 @@ rewrites the file, as SQLite leaves copies behind where it moved rows between pa
 """
 
 import sqlite3
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic
 from typing import TypeVar, cast
 
 from prefmem.errors import StoreError, StoreUnavailableError
@@ -21,6 +22,11 @@ from prefmem.stores.sqlitefile import SQLiteFile
 from prefmem.types import Erasure, Matrix, UserKey, Vector
 
 _COMPACTED_BYTES = 32 * 2**20  # a file of this size is rewritten in about a third of a second
+_BURST, _SHARE = (
+    2.0,
+    0.1,
+)  # seconds of rewriting in passing: at once, and of each second that goes by
+_AT_ONCE = 200  # users that are erased in one transaction
 _UNSCRUBBED = "insert or ignore into meta values ('unscrubbed', 1)"
 _OF_A_USER = ("cards", "events", "interactions", "retired", "edits", "jobs", "users")
 T = TypeVar("T")
@@ -71,15 +77,35 @@ class SQLiteStore(RowStore):
 
     def forget_user(self, user: UserKey) -> Erasure:
         """Remove everything held about a user, and the freed bytes with it."""
+        cards, events = self._removed((user,))
+        return Erasure(cards, events, self._base.scrub())
+
+    def forget_users(self, users: Sequence[UserKey]) -> Erasure:
+        """Remove everything held about several users, and rewrite the file once for all of them.
+
+        Whatever the size of the file: see `compact`. Without users it clears what earlier erasures
+        left.
+        """
+        cards = events = 0
+        for start in range(0, len(users), _AT_ONCE):
+            some = self._removed(users[start : start + _AT_ONCE])
+            cards, events = cards + some[0], events + some[1]
+        done = False
+        with suppress(StoreUnavailableError):  # locked or full: erased all the same
+            done = self.compact()
+        return Erasure(cards, events, done)
+
+    def _removed(self, users: Sequence[UserKey]) -> tuple[int, int]:
+        """Remove users' rows in one transaction; gives how many cards and log entries."""
+        removed = dict.fromkeys(_OF_A_USER, 0)
         with self._file.write() as db:
-            uid = self._base.uid(db, user)
-            removed = {
-                table: db.execute(f"delete from {table} where uid = ?", (uid,)).rowcount  # noqa: S608  # fixed names
-                for table in _OF_A_USER
-            }
+            for user in users:
+                uid = self._base.uid(db, user)
+                for table in _OF_A_USER:
+                    done = db.execute(f"delete from {table} where uid = ?", (uid,))  # noqa: S608  # fixed names
+                    removed[table] += done.rowcount
             db.execute(_UNSCRUBBED)
-        done = self._base.scrub()
-        return Erasure(removed["cards"], removed["events"] + removed["interactions"], done)
+        return removed["cards"], removed["events"] + removed["interactions"]
 
     def checkpoint(self) -> bool:
         """Move the write-ahead log into the file and empty it; False while someone reads."""
@@ -125,8 +151,8 @@ class SQLiteStore(RowStore):
             self._file.alone() as db,
         ):
             _checkpointed(db)
-            if "unscrubbed" in _meta(db):
-                self._base.scrub()
+            if "unscrubbed" in _meta(db) and _size(db) <= _COMPACTED_BYTES:
+                _compacted(db)
         self._file.close()
 
 
@@ -139,6 +165,7 @@ class _SQLite:
     def __init__(self, file: SQLiteFile) -> None:
         self._file = file
         self.vectors = HalfBytes()
+        self._spent, self._spent_at = 0.0, monotonic()
 
     def read(self, work: Callable[[Connection, Uid], T], user: UserKey) -> T:
         return self._file.read(lambda db: work(db, self.uid(db, user)))
@@ -194,20 +221,29 @@ class _SQLite:
         db.execute(_UNSCRUBBED)
 
     def scrub(self) -> bool:
-        """Clear the bytes of an erasure, if that can be done in passing."""
-        with (
-            suppress(StoreUnavailableError),  # locked or full: erased all the same
-            self._file.explained("write"),
-            self._file.alone() as db,
-        ):
-            pages, size = (
-                int(db.execute(f"pragma {name}").fetchone()[0])
-                for name in ("page_count", "page_size")
-            )
-            if pages * size <= _COMPACTED_BYTES:
-                return _compacted(db)
-            _checkpointed(db)
-        return False
+        """Clear the bytes of an erasure, if that can be done in passing.
+
+        Many erasures one after the other would rewrite the file as often, or wait as often for one
+        long reader: beyond a burst they do so for a share of the time, and the next one that does
+        clears what the others left.
+        """
+        begun = monotonic()
+        self._spent = max(0.0, self._spent - _SHARE * (begun - self._spent_at))
+        self._spent_at = begun
+        if self._spent > _BURST:
+            return False
+        try:
+            with (
+                suppress(StoreUnavailableError),  # locked or full: erased all the same
+                self._file.explained("write"),
+                self._file.alone() as db,
+            ):
+                if _size(db) <= _COMPACTED_BYTES:
+                    return _compacted(db)
+                _checkpointed(db)
+            return False
+        finally:
+            self._spent += monotonic() - begun
 
 
 class HalfBytes:
@@ -232,6 +268,14 @@ class HalfBytes:
 def _meta(db: sqlite3.Connection) -> dict[str, str]:
     """Read what the file says of itself."""
     return cast("dict[str, str]", dict(db.execute("select key, value from meta").fetchall()))
+
+
+def _size(db: sqlite3.Connection) -> int:
+    """Give the size of the file in bytes."""
+    pages, size = (
+        int(db.execute(f"pragma {name}").fetchone()[0]) for name in ("page_count", "page_size")
+    )
+    return pages * size
 
 
 def _checkpointed(db: sqlite3.Connection) -> bool:
