@@ -209,7 +209,7 @@ class SQLiteFile:
                 group.size += 1
                 with self._counting:
                     last = not self._queued or self.path == ":memory:"
-                if last or group.size >= _TOGETHER:
+                if last or group.size >= _TOGETHER or group.error is not None:
                     self._commit(group)
         finally:
             self._lock.release()
