@@ -45,6 +45,8 @@ class Worker:
         learn: Learns a job and removes it; whatever it raises counts as a failed try.
         threads: Jobs that run at once, at least 1.
         tries: Times that a job is tried before it counts as dead, at least 1.
+        room: Gives how many jobs may begin now, None for any number; the others wait, and that
+            counts as no try.
         clock: Gives the time, UTC.
 
     Attributes:
@@ -58,9 +60,11 @@ class Worker:
         *,
         threads: int,
         tries: int,
+        room: Callable[[], int | None] = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Start nothing yet."""
+        self._room = room
         self._jobs, self._learn, self._clock = jobs, learn, clock
         self._most, self._tries = min(threads, _TOO_MANY), tries
         self.failures: Counter[str] = Counter()
@@ -168,8 +172,11 @@ class Worker:
                     return
                 free, calls = self._most - len(self._running), self._calls
                 hurry, idle = self._hurried > 0, not self._running
+            room = self._room()
+            free = free if room is None else min(free, room)
             begun = self._survive("lease", lambda: self._look(free, hurry=hurry))  # noqa: B023  # called at once
-            pause = self._pause() if begun == 0 else _LOOK  # a store that is down is left alone
+            held = begun is None or room == 0  # a store or a model that is down is left alone
+            pause = _LOOK if held or begun else self._pause()
             with self._changed:
                 if begun == 0 and hurry and idle:
                     self._looked = calls

@@ -52,9 +52,24 @@ class Reranking:
             self._reranker.relevance(query, [query], np.ones(1, dtype=np.float32))
         except Exception as error:  # noqa: BLE001  # anybody's code, and recall goes on without it
             self._count(error)
+            _tell(error)
 
     def __call__(self, query: str, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+        """Do as `read`; the candidates as they are where the reranker fails."""
+        try:
+            return self.read(query, candidates)
+        except Exception as error:  # noqa: BLE001  # anybody's code, and recall goes on without it
+            _tell(error)
+            return tuple(candidates)
+
+    def reads(self, candidates: Sequence[Candidate]) -> bool:
+        """Whether there is a candidate that the reranker would be asked about."""
+        return any(c.card.preference.scope.kind == "conditional" for c in candidates)
+
+    def read(self, query: str, candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
         """Give the candidates with the reranker's relevance where it was asked, best first.
+
+        What the reranker raises is counted, and raised for the caller to log.
 
         Args:
             query: The request; with a blank one nothing is reranked.
@@ -66,9 +81,9 @@ class Reranking:
             return tuple(candidates)
         try:
             relevance = self._within_budget(query, asked)
-        except Exception as error:  # noqa: BLE001  # anybody's code, and recall goes on without it
+        except Exception as error:
             self._count(error)
-            return tuple(candidates)
+            raise
         read = {
             c.card.id: replace(c, relevance=float(r), dense_relevance=c.relevance)
             for c, r in zip(asked, relevance, strict=False)
@@ -106,8 +121,11 @@ class Reranking:
         return relevance
 
     def _count(self, error: Exception) -> None:
-        name = type(error).__name__
         with self._lock:
-            self.failures[name] += 1
-        # The error's own message may quote the user.
-        _LOG.warning("reranking failed with %s; relevance is by the cosine", name)
+            self.failures[type(error).__name__] += 1
+
+
+def _tell(error: Exception) -> None:
+    """Log a failure by its name: its message may quote the user."""
+    name = type(error).__name__
+    _LOG.warning("reranking failed with %s; relevance is by the cosine", name)

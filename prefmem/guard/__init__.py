@@ -1,0 +1,1 @@
+"""What stands between a memory and the parts that may fail: time limits, breakers, figures."""
