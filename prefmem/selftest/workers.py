@@ -99,6 +99,10 @@ class Nest:
         assert self._pid is not None
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
+        return self.rest()
+
+    def rest(self) -> list[Any]:
+        """Wait for the worker's end; gives all that it told."""
         told: list[Any] = []
         while (line := self._process.next()) is not None and "ended" not in line:
             told.append(line)
