@@ -57,12 +57,12 @@ class Vectors(Protocol):
         """Where a vector is given, in place of a question mark."""
         ...
 
-    def write(self, vector: Vector, seal: Seal) -> object:
-        """Give a unit vector, (e,), for the mark."""
+    def write(self, vector: Vector, card_id: str, seal: Seal) -> object:
+        """Give a card's unit vector, (e,), for the mark."""
         ...
 
-    def read(self, found: list[bytes], width: int, seal: Seal) -> Matrix:
-        """Read vectors into (n, e) float32 unit rows.
+    def read(self, found: Sequence[tuple[str, bytes]], width: int, seal: Seal) -> Matrix:
+        """Read the vectors of cards, by card id, into (n, e) float32 unit rows.
 
         Raises:
             StoreUnavailableError: A vector has another width.
@@ -112,8 +112,8 @@ class Base(Protocol):
         """Make the user's row if there is none, and lock it."""
         ...
 
-    def seal(self, db: Connection, user: UserKey, uid: Uid) -> Seal:
-        """Give what seals and opens the values of a user."""
+    def seal(self, db: Connection, user: UserKey, uid: Uid, *, writing: bool = False) -> Seal:
+        """Give what seals and opens the values of a user; for writing, a new user gets a key."""
         ...
 
     def bind(self, basis: str, width: int) -> tuple[str, str]:
@@ -126,6 +126,14 @@ class Base(Protocol):
 
     def scrub(self) -> bool:
         """Clear the bytes of what was forgotten; False where that is left for later."""
+        ...
+
+    def secret(self, db: Connection) -> str:
+        """Give the key of the hashes that stand for users where nothing else may."""
+        ...
+
+    def audit_turn(self, db: Connection) -> None:
+        """Let nobody else append to the audit log until the transaction ends."""
         ...
 
     def next_revision(self, db: Connection) -> int:

@@ -14,6 +14,7 @@ _COLUMNS = (
     "jobs.id, tenant, ext_id, jobs.session_id, keys, body, queued_at, due, tries, error, "
     "died_at is not null"
 )
+_BODY = "jobs.body"
 _RUNNING = "(owner <> '' and leased_until > ? and leased_until <= ?)"
 _DUE = "(due <= ? or due > ? or (? = 1 and tries = 0))"
 _FIRST = (
@@ -39,10 +40,11 @@ class RowJobs:
         A chat waits for it, so it asks little of the database: each statement may cost a turn at
         Python's interpreter lock.
         """
-        keys = set(job.keys)
         with self._base.write_all() as db:
             uid = self._base.enter(db, job.user)
-            seal = self._base.seal(db, job.user, uid)
+            seal = self._base.seal(db, job.user, uid, writing=True)
+            names = [seal.key(key, "jobs.keys") for key in job.keys]
+            keys = set(names)
             rows = db.execute(
                 "select jobs.id, session_id, keys, queued_at, "
                 "tries = 0 and owner = '' and died_at is null from jobs where uid = ? order by id",
@@ -53,7 +55,7 @@ class RowJobs:
                 return 0
             replaced = [row for row, theirs in mine if row[4] and theirs <= keys]
             if replaced:
-                _replace(db, replaced, job, seal)
+                _replace(db, replaced, job, names, seal)
                 return 0
             dropped = 0
             total = int(db.execute("select count(*) from jobs").fetchone()[0])
@@ -66,8 +68,8 @@ class RowJobs:
                 (
                     uid,
                     job.session_id,
-                    json.dumps(job.keys),
-                    seal.text(codec.write_turns(job.turns)),
+                    json.dumps(names),
+                    _body(job, seal),
                     job.queued_at.timestamp(),
                     job.due.timestamp(),
                 ),
@@ -182,9 +184,11 @@ class RowJobs:
             row
         )
         user = UserKey(user_id, tenant)
-        turns = codec.read_turns(self._base.seal(db, user, uid).open_text(body))
+        seal = self._base.seal(db, user, uid)
+        turns = codec.read_turns(seal.open_text(body, _BODY, session_id))
+        named = tuple(seal.open_key(key, "jobs.keys") for key in json.loads(keys))
         return Job(
-            user, session_id, turns, tuple(json.loads(keys)),
+            user, session_id, turns, named,
             datetime.fromtimestamp(queued_at, UTC), datetime.fromtimestamp(due, UTC),
             str(number), tries, error, bool(dead),
         )  # fmt: skip
@@ -198,29 +202,38 @@ def remove_job(db: Connection, uid: Uid, job: Job) -> bool:
 
 def remove_dead(db: Connection, uid: Uid, quotes: Iterable[str], seal: Seal) -> None:
     """Remove the dead jobs of a user that hold one of these quotes, within an open transaction."""
-    rows = db.execute("select id, body from jobs where uid = ? and died_at is not null", (uid,))
+    rows = db.execute(
+        "select id, session_id, body from jobs where uid = ? and died_at is not null", (uid,)
+    )
     wanted = [quote for quote in quotes if quote]
-    for number, body in rows.fetchall():
-        said = [turn.text for turn in codec.read_turns(seal.open_text(body))]
+    for number, session_id, body in rows.fetchall():
+        told = codec.read_turns(seal.open_text(body, _BODY, session_id))
+        said = [turn.text for turn in told]
         if any(quote in text for quote in wanted for text in said):
             db.execute("delete from jobs where id = ? and uid = ?", (number, uid))
 
 
-def _replace(db: Connection, rows: Sequence[Row], job: Job, seal: Seal) -> None:
+def _replace(
+    db: Connection, rows: Sequence[Row], job: Job, names: Sequence[str], seal: Seal
+) -> None:
     """Put a job in the place of the waiting ones that it holds all of."""
     first, *others = rows
     delay = (job.due - job.queued_at).total_seconds()
     db.execute(
         "update jobs set keys = ?, body = ?, due = ? where id = ?",
         (
-            json.dumps(job.keys),
-            seal.text(codec.write_turns(job.turns)),
+            json.dumps(names),
+            _body(job, seal),
             min(job.due.timestamp(), first[3] + PATIENCE * delay),
             first[0],
         ),
     )
     for other in others:
         db.execute("delete from jobs where id = ?", (other[0],))
+
+
+def _body(job: Job, seal: Seal) -> str:
+    return seal.text(codec.write_turns(job.turns), _BODY, job.session_id)
 
 
 def _drop_some(db: Connection, most: int, among: str, value: Uid) -> int:

@@ -13,6 +13,7 @@ from prefmem.stores.seal import Seal
 from prefmem.types import Card, Event, Shelf, Status, UserKey
 
 OFFER = "offer:"  # before the id of a recall: key of its offer
+EDIT_TEXTS = ("context", "draft", "final")
 _IN_A_QUERY = 500
 
 
@@ -44,7 +45,7 @@ class Rows:
             tuple(r[0] for r in rows),
             np.array([r[1] == "global" for r in rows], dtype=np.bool_),
             np.array([r[3] for r in rows], dtype=np.float32),
-            self.vectors.read([r[2] for r in rows], self.width, self.seal),
+            self.vectors.read([(r[0], r[2]) for r in rows], self.width, self.seal),
             np.array([np.inf if r[4] is None else r[4] for r in rows], dtype=np.float64),
             np.array([r[5] for r in rows], dtype=np.int64),
         )
@@ -78,15 +79,16 @@ class Rows:
                 rows += self.db.execute(
                     f"{asked} and card_id in ({marks})", (*given, *some)
                 ).fetchall()
-        return tuple(self.read_card(body) for *_, body in sorted(rows))
+        return tuple(self.read_card(card_id, body) for _, _, card_id, body in sorted(rows))
 
-    def read_card(self, body: str) -> Card:
+    def read_card(self, card_id: str, body: str) -> Card:
         """Read a card's body."""
-        return codec.read_card(self.seal.open_text(body), self.user.user_id)
+        told = self.seal.open_text(body, "cards.body", card_id)
+        return codec.read_card(told, self.user.user_id)
 
     def known(self, keys: Sequence[str]) -> frozenset[str]:
         """Say which of these idempotency keys were recorded before."""
-        asked = {key: _same(key) for key in keys}
+        asked = {key: tuple(self.key(name) for name in _same(key)) for key in keys}
         found: set[str] = set()
         for some in _parts(same for names in asked.values() for same in names):
             marks = ",".join("?" * len(some))
@@ -97,7 +99,7 @@ class Rows:
             found.update(row[0] for row in rows)
         known = {key for key, names in asked.items() if not found.isdisjoint(names)}
         bare = [key for key in keys if key.endswith(":") and key not in known]
-        known.update(key for key in bare if self._begins(key))
+        known.update(key for key in bare if self._begins(asked[key][0]))
         return frozenset(known)
 
     def events(self, card_id: str | None = None) -> tuple[Event, ...]:
@@ -107,12 +109,14 @@ class Rows:
         ).fetchall()
         events: list[Event] = []
         for seq, key, kind, body, at in rows:
-            changes = codec.read_changes(self.seal.open_text(body), self.user.user_id)
+            told = self.seal.open_text(body, "events.body", seq)
+            changes = codec.read_changes(told, self.user.user_id)
             if card_id is not None:
                 changes = tuple(c for c in changes if c.card.id == card_id)
                 if not changes:
                     continue
-            events.append(Event(key, kind, changes, datetime.fromisoformat(at), seq))
+            name = self.seal.open_key(key, "events.key")
+            events.append(Event(name, kind, changes, datetime.fromisoformat(at), seq))
         return tuple(events)
 
     def bodies(self) -> Iterator[tuple[int, str]]:
@@ -120,7 +124,7 @@ class Rows:
         rows = self.db.execute(
             "select seq, body from events where uid = ? order by seq", (self.uid,)
         ).fetchall()
-        return ((seq, self.seal.open_text(body)) for seq, body in rows)
+        return ((seq, self.seal.open_text(body, "events.body", seq)) for seq, body in rows)
 
     def state(self) -> UserState | None:
         """Read the user's state; None before the first."""
@@ -133,8 +137,8 @@ class Rows:
             return None
         model, basis, session_id, steps, blob = row
         return journal.read_state(
-            self.seal.open_blob(blob), user_id=self.user.user_id, model=model, basis=basis,
-            session_id=session_id, steps=steps,
+            self.seal.open_blob(blob, "users.state"), user_id=self.user.user_id, model=model,
+            basis=basis, session_id=session_id, steps=steps,
         )  # fmt: skip
 
     def interactions(
@@ -144,9 +148,10 @@ class Rows:
         wanted, given = "order by seq", tuple[Any, ...]((self.uid,))
         if asked is not None:
             wanted = "and kind = 'offer' and asked = ? order by seq desc limit 1"
-            given = (self.uid, asked)
+            given = (self.uid, self.seal.key(asked, "interactions.asked"))
         elif recall_id is not None:
-            wanted, given = "and key = ?", (self.uid, f"{OFFER}{recall_id}")
+            name = self.seal.key(f"{OFFER}{recall_id}", "interactions.key")
+            wanted, given = "and key = ?", (self.uid, name)
         rows = self.db.execute(
             f"select seq, key, kind, asked, body, at from interactions where uid = ? {wanted}",  # noqa: S608  # fixed texts
             given,
@@ -156,7 +161,8 @@ class Rows:
     def noted(self, key: str) -> bool:
         """Whether the log of interaction holds this key."""
         found = self.db.execute(
-            "select 1 from interactions where uid = ? and key = ?", (self.uid, key)
+            "select 1 from interactions where uid = ? and key = ?",
+            (self.uid, self.seal.key(key, "interactions.key")),
         )
         return found.fetchone() is not None
 
@@ -166,11 +172,19 @@ class Rows:
             "select key, context, draft, final, at from edits where uid = ? order by seq",
             (self.uid,),
         ).fetchall()
-        shown = self.seal.open_text
-        return tuple(
-            KeptEdit(key, shown(context), shown(draft), shown(final), datetime.fromisoformat(at))
-            for key, context, draft, final, at in rows
+        return tuple(self._edit(row) for row in rows)
+
+    def key(self, key: str) -> str:
+        """Give an idempotency key as the log holds it."""
+        return self.seal.key(key, "events.key")
+
+    def _edit(self, row: tuple[str, str, str, str, str]) -> KeptEdit:
+        key = self.seal.open_key(row[0], "edits.key")
+        context, draft, final = (
+            self.seal.open_text(text, f"edits.{name}", key)
+            for name, text in zip(EDIT_TEXTS, row[1:4], strict=True)
         )
+        return KeptEdit(key, context, draft, final, datetime.fromisoformat(row[4]))
 
     def _begins(self, words: str) -> bool:
         """Whether a key `words:x` was recorded; `words:` is that, told without the turn before."""
@@ -181,11 +195,14 @@ class Rows:
         return found.fetchone() is not None
 
     def _entry(self, row: tuple[int, str, str, str, bytes, str]) -> Entry:
-        seq, key, kind, asked, body, at = row
-        when, blob = datetime.fromisoformat(at), self.seal.open_blob(body)
+        seq, name, kind, asked, body, at = row
+        when = datetime.fromisoformat(at)
+        blob = self.seal.open_blob(body, "interactions.body", seq)
+        key = self.seal.open_key(name, "interactions.key")
         if kind == "offer":
             recall_id = key.removeprefix(OFFER)
-            offer = journal.read_offer(blob, recall_id=recall_id, asked=asked, at=when)
+            told = self.seal.open_key(asked, "interactions.asked")
+            offer = journal.read_offer(blob, recall_id=recall_id, asked=told, at=when)
             return Entry(key, offer, when, seq)
         return Entry(key, journal.read_observation(blob), when, seq)
 
@@ -209,10 +226,12 @@ def append(rows: Rows, entry: Entry) -> bool:
             (
                 rows.uid,
                 seq,
-                entry.key if offer is None else f"{OFFER}{offer.recall_id}",
+                rows.seal.key(
+                    entry.key if offer is None else f"{OFFER}{offer.recall_id}", "interactions.key"
+                ),
                 "observation" if offer is None else "offer",
-                "" if offer is None else offer.asked,
-                rows.seal.blob(journal.write_entry(entry.payload)),
+                "" if offer is None else rows.seal.key(offer.asked, "interactions.asked"),
+                rows.seal.blob(journal.write_entry(entry.payload), "interactions.body", seq),
                 codec.stamp(entry.at),
             ),
         )

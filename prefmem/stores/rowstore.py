@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TypeVar
 
 from prefmem.errors import BasisMismatchError
 from prefmem.interaction import Entry, KeptEdit, UserState
+from prefmem.stores.audit import Act, card_name, read_acts, write_act
 from prefmem.stores.base import Base, Connection, Uid
+from prefmem.stores.erasures import Erased, everyone, read_times, token_of, write_times
 from prefmem.stores.jobs import RowJobs
 from prefmem.stores.rows import Rows
 from prefmem.stores.transaction import RowTransaction
-from prefmem.types import Card, Event, Shelf, Status, UserKey
+from prefmem.types import Action, Card, Erasure, Event, Shelf, Status, UserKey
 
 T = TypeVar("T")
 
@@ -89,11 +92,58 @@ class RowStore:
         """Whether the log of interaction holds this key."""
         return self._read(user, lambda rows: rows.noted(key))
 
+    def audit(
+        self, user: UserKey | None, action: Action, *, actor: str, at: datetime, n: int = 1
+    ) -> None:
+        """Append a line to the audit log by itself, about a user or the whole store."""
+        with self._base.write_all() as db:
+            self._base.audit_turn(db)
+            secret = self._base.secret(db)
+            write_act(db, secret, action, user=user, actor=actor, at=at, n=n)
+
+    def acts(self, user: UserKey | None = None) -> tuple[Act, ...]:
+        """Read the audit log in order; only the lines about a user."""
+
+        def read(db: Connection) -> tuple[Act, ...]:
+            return read_acts(db, None if user is None else token_of(self._base.secret(db), user))
+
+        return self._base.read_all(read)
+
+    def card_names(self, user: UserKey) -> Mapping[str, str]:
+        """Give the ids of a user's cards by the names that they have in the audit log."""
+        secret = self._base.read_all(self._base.secret)
+        return {card_name(secret, user, card_id): card_id for card_id in self.numbers(user)}
+
+    def erased(self) -> Erased:
+        """Give the list of erasures, to be kept where the store's loss does not reach it."""
+        return self._base.read_all(lambda db: Erased(self._base.secret(db), read_times(db)))
+
+    def everyone(self) -> tuple[UserKey, ...]:
+        """List the users of all tenants."""
+        return self._base.read_all(everyone)
+
+    def replay_erasures(self, listed: Erased, *, actor: str, at: datetime) -> int:
+        """Erase again whom a list knows to be erased later than this store does.
+
+        Returns:
+            How many users were held and are erased now.
+        """
+        known = self._base.read_all(read_times)
+        news = listed.later_than(known)
+        if not news:
+            return 0
+        held = [u for u in self.everyone() if token_of(listed.secret, u) in news]
+        for user in held:
+            self.forget_user(user, actor=actor, at=at)
+        with self._base.write_all() as db:
+            write_times(db, news)
+        return len(held)
+
     @contextmanager
     def write(self, user: UserKey) -> Generator[RowTransaction, None, None]:
         """Open a transaction; an exception inside undoes all of it."""
         with self._base.write(user) as (db, uid):
-            transaction = RowTransaction(self._base, self._rows(db, user, uid))
+            transaction = RowTransaction(self._base, self._rows(db, user, uid, writing=True))
             yield transaction
             if transaction.forgot:
                 self._base.forgot(db)
@@ -103,6 +153,6 @@ class RowStore:
     def _read(self, user: UserKey, work: Callable[[Rows], T]) -> T:
         return self._base.read(lambda db, uid: work(self._rows(db, user, uid)), user)
 
-    def _rows(self, db: Connection, user: UserKey, uid: Uid) -> Rows:
-        seal = self._base.seal(db, user, uid)
+    def _rows(self, db: Connection, user: UserKey, uid: Uid, *, writing: bool = False) -> Rows:
+        seal = self._base.seal(db, user, uid, writing=writing)
         return Rows(db, user, uid, seal, self._base.vectors, self._width)

@@ -67,7 +67,7 @@ class SQLiteStore(RowStore):
                 return False
             db.execute("begin immediate")
             try:
-                noted = append(self._rows(db, user, uid), entry)
+                noted = append(self._rows(db, user, uid, writing=True), entry)
                 db.execute("commit")
                 return noted
             finally:
@@ -196,8 +196,8 @@ class _SQLite:
         )
         return self.uid(db, user)
 
-    def seal(self, db: Connection, user: UserKey, uid: Uid) -> Seal:
-        del db, user, uid
+    def seal(self, db: Connection, user: UserKey, uid: Uid, *, writing: bool = False) -> Seal:
+        del db, user, uid, writing
         return OPEN
 
     def next_revision(self, db: Connection) -> int:
@@ -252,17 +252,18 @@ class HalfBytes:
     column = "vec"
     mark = "?"
 
-    def write(self, vector: Vector, seal: Seal) -> object:
-        """Give a unit vector, (e,), as bytes."""
-        return seal.blob(codec.write_vector(vector))
+    def write(self, vector: Vector, card_id: str, seal: Seal) -> object:
+        """Give a card's unit vector, (e,), as bytes."""
+        return seal.blob(codec.write_vector(vector), "cards.vec", card_id)
 
-    def read(self, found: list[bytes], width: int, seal: Seal) -> Matrix:
-        """Read vectors into (n, e) float32 unit rows.
+    def read(self, found: Sequence[tuple[str, bytes]], width: int, seal: Seal) -> Matrix:
+        """Read the vectors of cards, by card id, into (n, e) float32 unit rows.
 
         Raises:
             StoreUnavailableError: A vector has another width.
         """
-        return codec.read_vectors([seal.open_blob(blob) for blob in found], width)
+        opened = [seal.open_blob(blob, "cards.vec", card_id) for card_id, blob in found]
+        return codec.read_vectors(opened, width)
 
 
 def _meta(db: sqlite3.Connection) -> dict[str, str]:

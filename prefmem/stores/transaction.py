@@ -2,16 +2,18 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 
 from prefmem.errors import InputError
 from prefmem.ids import rule_hash
 from prefmem.interaction import Entry, KeptEdit, UserState
 from prefmem.job import Job
 from prefmem.stores import codec, journal
+from prefmem.stores.audit import write_act
 from prefmem.stores.base import Base
 from prefmem.stores.jobs import remove_dead, remove_job
-from prefmem.stores.rows import Rows, append, next_seq
-from prefmem.types import Card, Event, Preference, Shelf, Vector
+from prefmem.stores.rows import EDIT_TEXTS, Rows, append, next_seq
+from prefmem.types import Action, Card, Event, Preference, Shelf, Vector
 
 _REWORDED = frozenset({"add", "edit", "restore"})  # changes that may bring another text
 _LIVE = "status in ('active', 'candidate', 'quarantined')"
@@ -36,10 +38,10 @@ class RowTransaction:
     def twin(self, preference: Preference) -> Card | None:
         """Find the live card that says the same, letter case and spacing aside."""
         row = self._db.execute(
-            f"select body from cards where uid = ? and rule_hash = ? and {_LIVE}",  # noqa: S608  # a fixed text
+            f"select card_id, body from cards where uid = ? and rule_hash = ? and {_LIVE}",  # noqa: S608  # a fixed text
             (self._uid, self._named(preference)),
         ).fetchone()
-        return self._rows.read_card(row[0]) if row else None
+        return self._rows.read_card(*row) if row else None
 
     def revision(self) -> int:
         """Number that changes whenever the user's cards do; 0 before the first."""
@@ -55,9 +57,9 @@ class RowTransaction:
             (
                 self._uid,
                 seq,
-                event.key,
+                self._rows.key(event.key),
                 event.kind,
-                self._rows.seal.text(codec.write_changes(event.changes)),
+                self._rows.seal.text(codec.write_changes(event.changes), "events.body", seq),
                 codec.stamp(event.at),
             ),
         )
@@ -83,7 +85,7 @@ class RowTransaction:
                 state.basis,
                 state.session_id,
                 state.steps,
-                self._rows.seal.blob(journal.write_state(state)),
+                self._rows.seal.blob(journal.write_state(state), "users.state"),
                 self._uid,
             ),
         )
@@ -98,17 +100,18 @@ class RowTransaction:
 
     def keep_edit(self, edit: KeptEdit, *, most: int) -> bool:
         """Keep an edit, and of all the newest `most`; False where its key is known."""
-        sealed = self._rows.seal.text
+        seal, texts = self._rows.seal, (edit.context, edit.draft, edit.final)
         kept = self._db.execute(
             "insert into edits (uid, seq, key, context, draft, final, at) "
             "values (?, ?, ?, ?, ?, ?, ?) on conflict do nothing",
             (
                 self._uid,
                 next_seq(self._rows),
-                edit.key,
-                sealed(edit.context),
-                sealed(edit.draft),
-                sealed(edit.final),
+                seal.key(edit.key, "edits.key"),
+                *(
+                    seal.text(text, f"edits.{name}", edit.key)
+                    for name, text in zip(EDIT_TEXTS, texts, strict=True)
+                ),
                 codec.stamp(edit.at),
             ),
         ).rowcount
@@ -130,6 +133,17 @@ class RowTransaction:
     def finish(self, job: Job) -> bool:
         """Remove a job, together with what this transaction writes; False where it is gone."""
         return remove_job(self._db, self._uid, job)
+
+    def audit(
+        self, action: Action, *, actor: str, at: datetime, card_id: str = "", n: int = 1
+    ) -> None:
+        """Append a line to the audit log."""
+        self._base.audit_turn(self._db)
+        secret = self._base.secret(self._db)
+        user = self._rows.user
+        write_act(
+            self._db, secret, action, user=user, actor=actor, at=at, card_id=card_id, n=n
+        )
 
     def forget(self, card_id: str) -> bool:
         """Remove a card from the cards, every event and every link; False when there is none.
@@ -156,9 +170,10 @@ class RowTransaction:
         if shows_edits:
             self._db.execute("delete from edits where uid = ?", (self._uid,))
         sealed = self._rows.seal.text
+        kept = ((seq, codec.without_card(body, card_id)) for seq, body in told_in)
         self._db.executemany(
             "update events set body = ? where uid = ? and seq = ?",
-            [(sealed(codec.without_card(body, card_id)), self._uid, seq) for seq, body in told_in],
+            [(sealed(body, "events.body", seq), self._uid, seq) for seq, body in kept],
         )
         self._unlink(card_id, name)
         self._touch()
@@ -171,14 +186,13 @@ class RowTransaction:
             "select card_id, body from cards where uid = ?", (self._uid,)
         ).fetchall()
         seal = self._rows.seal
-        bodies = ((other, seal.open_text(body)) for other, body in rows)
-        linked = [(other, body) for other, body in bodies if name in body]
+        bodies = ((other, seal.open_text(body, "cards.body", other)) for other, body in rows)
+        linked = (
+            (other, codec.without_links(body, card_id)) for other, body in bodies if name in body
+        )
         self._db.executemany(
             "update cards set body = ? where uid = ? and card_id = ?",
-            [
-                (seal.text(codec.without_links(body, card_id)), self._uid, other)
-                for other, body in linked
-            ],
+            [(seal.text(body, "cards.body", other), self._uid, other) for other, body in linked],
         )
 
     def _forget_number(self, number: int) -> None:
@@ -190,9 +204,12 @@ class RowTransaction:
         for entry in self.interactions():
             kept = journal.without_number(entry.payload, number)
             if kept is not entry.payload:
+                body = self._rows.seal.blob(
+                    journal.write_entry(kept), "interactions.body", entry.seq
+                )
                 self._db.execute(
                     "update interactions set body = ? where uid = ? and seq = ?",
-                    (self._rows.seal.blob(journal.write_entry(kept)), self._uid, entry.seq),
+                    (body, self._uid, entry.seq),
                 )
         state = self.state()
         if state is not None:
@@ -272,8 +289,8 @@ class RowTransaction:
                     card.preference.confidence,
                     *first,
                     _ends(card),
-                    self._rows.seal.text(codec.write_card(card)),
-                    self._base.vectors.write(vector, self._rows.seal),
+                    self._body(card),
+                    self._base.vectors.write(vector, card.id, self._rows.seal),
                     self._number(card.id),
                 ),
             )
@@ -288,12 +305,15 @@ class RowTransaction:
                     card.status,
                     card.preference.confidence,
                     _ends(card),
-                    self._rows.seal.text(codec.write_card(card)),
+                    self._body(card),
                     self._uid,
                     card.id,
                 ),
             )
         return bool(done.rowcount)
+
+    def _body(self, card: Card) -> str:
+        return self._rows.seal.text(codec.write_card(card), "cards.body", card.id)
 
     @contextmanager
     def _told_apart(self, card: Card) -> Generator[None, None, None]:
