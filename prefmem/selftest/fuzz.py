@@ -1,17 +1,19 @@
 """Tries hostile inputs on every door, and reports what came out beside the promised refusals."""
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
 
+from prefmem.selftest.ground import Finding, Ground
 from prefmem.selftest.targets import Target, targets
 
+_CHECKS = tuple(cast("Iterable[HealthCheck]", HealthCheck))
 MOST_GROWTH = 50 * 2**20  # bytes that a run of all doors may leave behind
 
 
@@ -34,9 +36,31 @@ class Tried:
     grown: int = 0
 
 
-def fuzz(
-    cases: int, *, seed: int = 0, doors: Sequence[Target] | None = None
-) -> tuple[Tried, ...]:
+def run(ground: Ground, size: int) -> Finding:
+    """Try `size` cases on the doors of the core, and count what is no promised refusal."""
+    doors = targets()
+    found: list[Tried] = []
+    for number, door in enumerate(doors):
+        ground.tell("doors", number, len(doors))
+        found += fuzz(_of(door, doors, size), seed=ground.seed, doors=[door])
+    return summed("fuzz", found)
+
+
+def summed(name: str, found: Sequence[Tried]) -> Finding:
+    """Sum up what doors did."""
+    crashes = [f"{tried.name}: {crash}" for tried in found for crash in tried.crashes]
+    grown = sum(tried.grown for tried in found)
+    cases = sum(tried.cases for tried in found)
+    told = f"{cases:,} cases at {len(found)} doors, {len(crashes)} crashes, {grown >> 20} MB kept"
+    figures: dict[str, float] = {tried.name: tried.cases for tried in found}
+    return Finding(
+        name, not crashes and grown <= MOST_GROWTH, cases,
+        {**figures, "crashes": len(crashes), "grown_mb": round(grown / 2**20, 1)},
+        "; ".join([told, *crashes]),
+    )  # fmt: skip
+
+
+def fuzz(cases: int, *, seed: int = 0, doors: Sequence[Target] | None = None) -> tuple[Tried, ...]:
     """Try at least so many cases on the doors, each its share.
 
     Args:
@@ -45,8 +69,12 @@ def fuzz(
         doors: What is tried; the core's unless given.
     """
     doors = targets() if doors is None else doors
-    shares = sum(door.share for door in doors)
-    return tuple(_tried(door, -(-cases * door.share // shares), seed) for door in doors)
+    return tuple(_tried(door, _of(door, doors, cases), seed) for door in doors)
+
+
+def _of(door: Target, doors: Sequence[Target], cases: int) -> int:
+    """Give a door's share of the cases, rounded up."""
+    return -(-cases * door.share // sum(each.share for each in doors))
 
 
 def _tried(door: Target, cases: int, seed: int) -> Tried:
@@ -81,7 +109,7 @@ def _run(door: Target, check: Callable[[Any], None], cases: int, seed: int) -> N
     test = hypothesis.given(door.inputs)(check)
     test = hypothesis.settings(
         max_examples=cases, database=None, deadline=None, derandomize=False,
-        phases=(Phase.generate, Phase.shrink), suppress_health_check=tuple(HealthCheck),
+        phases=(Phase.generate, Phase.shrink), suppress_health_check=_CHECKS,
         report_multiple_bugs=False, print_blob=False,
     )(test)  # fmt: skip
     hypothesis.seed(seed)(test)()
@@ -96,7 +124,7 @@ def _where(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None, None, None]:
     """Keep hypothesis from printing what it finds: the report does."""
     from hypothesis import reporting
 

@@ -32,10 +32,18 @@ PIECES: tuple[str, ...] = (
 
 _characters = st.characters(exclude_categories=())  # lone surrogates, too
 _joined = st.lists(st.sampled_from(PIECES) | st.text(_characters, max_size=12), max_size=12)
-_repeated = st.builds(
-    lambda piece, count: (piece * count)[:6_000], st.sampled_from(PIECES), st.integers(0, 3_000)
-)
-text = st.one_of(
+
+
+def _again(piece: str, count: int) -> str:
+    return (piece * count)[:6_000]
+
+
+def _opened(mark: str, depth: int, core: str) -> str:
+    return mark * depth + core
+
+
+_repeated = st.builds(_again, st.sampled_from(PIECES), st.integers(0, 3_000))
+text: st.SearchStrategy[str] = st.one_of(
     st.sampled_from(PIECES), st.text(_characters, max_size=80), _joined.map("".join), _repeated
 )
 scalar = st.one_of(
@@ -46,8 +54,8 @@ json_value: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(text, inner, max_size=5),
     max_leaves=12,
 )
-deep = st.builds(
-    lambda opened, depth, core: opened * depth + core,
+deep: st.SearchStrategy[str] = st.builds(
+    _opened,
     st.sampled_from(["[", '{"a":', '{"preferences":[', "[[", '["']),
     st.integers(1, 20_000),
     st.sampled_from(["", "1", "]", "}", '{"action": "x"}']),
@@ -85,16 +93,16 @@ def _places(document: object) -> "list[tuple[object, object]]":
         else:
             continue
         for key in keys:
-            found.append((holder, key))
+            found.append((cast(object, holder), key))
             waiting.append(cast("dict[object, object]", holder)[key])
     return found
 
 
 def _change(
     draw: Draw,
-    holder: Any,
-    key: Any,
-    places: Sequence[tuple[Any, Any]],  # noqa: ANN401  # any JSON
+    holder: Any,  # noqa: ANN401  # any JSON
+    key: Any,  # noqa: ANN401  # as above
+    places: Sequence[tuple[Any, Any]],
 ) -> None:
     try:
         old = holder[key]
@@ -128,7 +136,8 @@ def _near(draw: Draw, old: object) -> object:
         odd = [0, -1, 1, 2, 2**31, 2**32, 2**53, 2**63, 2**64, -(2**63), 10**400, 0.5, -0.0]
         return draw(st.sampled_from([*odd, float("nan"), float("inf"), -float("inf"), old]))
     if isinstance(old, str):
-        return draw(text | st.builds(lambda t: f"{old}{t}", text) | st.sampled_from(_TIMES))
+        more = draw(st.sampled_from(["", old]))
+        return more + draw(text | st.sampled_from(_TIMES))
     return draw(json_value)
 
 

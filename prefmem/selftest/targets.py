@@ -43,12 +43,14 @@ class Target:
         inputs: What it is tried with.
         check: Takes one input; raises where the door does not hold: anything but the refusal that
             it promises.
+        seeds: Sound inputs as bytes, for fuzzers that begin with some.
     """
 
     name: str
     share: int
     inputs: "st.SearchStrategy[Any]"
     check: Callable[[Any], None]
+    seeds: tuple[bytes, ...] = ()
 
 
 def targets() -> tuple[Target, ...]:
@@ -60,17 +62,19 @@ def targets() -> tuple[Target, ...]:
     changes: list[Any] = [event["changes"] for event in export["events"]]
     turns: list[Any] = [job["turns"] for job in export["jobs"]]
     memories = _Memories()
+    log = _blob(blobs) | inputs.signed_entry(heads, bodies)
+    state = _blob(states) | inputs.signed_state(states)
     answer = inputs.altered_json(_ANSWERS) | inputs.deep | inputs.text
     return (
-        Target("extractor answers", 16, answer, check_answer),
+        Target("extractor answers", 16, answer, check_answer, _bytes(_ANSWERS)),
         Target("chat model replies", 2, inputs.anything | answer, _Replies()),
-        Target("endpoint bodies", 4, inputs.altered_json(_BODIES) | inputs.deep, check_body),
+        Target("endpoint bodies", 4, _json(_BODIES), check_body, _bytes(_BODIES)),
         Target("exports to load", 8, inputs.altered([export]) | inputs.json_value, memories.load),
-        Target("log blobs", 14, _blob(blobs) | inputs.signed_entry(heads, bodies), check_entry),
-        Target("state blobs", 10, _blob(states) | inputs.signed_state(states), check_state),
-        Target("stored cards", 8, inputs.altered_json(cards) | inputs.deep, check_card),
-        Target("stored events", 6, inputs.altered_json(changes) | inputs.deep, check_changes),
-        Target("stored turns", 6, inputs.altered_json(turns) | inputs.deep, check_turns),
+        Target("log blobs", 14, log, check_entry, tuple(blobs)),
+        Target("state blobs", 10, state, check_state, tuple(states)),
+        Target("stored cards", 8, _json(cards), check_card, _bytes(cards)),
+        Target("stored events", 6, _json(changes), check_changes, _bytes(changes)),
+        Target("stored turns", 6, _json(turns), check_turns, _bytes(turns)),
         Target("ids", 6, st.lists(inputs.anything, min_size=6, max_size=6), memories.ids),
         Target("messages", 10, inputs.messages, check_messages),
         Target("dialogues", 4, inputs.messages, memories.dialogue),
@@ -78,6 +82,14 @@ def targets() -> tuple[Target, ...]:
         Target("rules by hand", 4, st.tuples(inputs.text, inputs.text), memories.by_hand),
         Target("rendering", 20, st.lists(inputs.text, min_size=1, max_size=12), check_block),
     )
+
+
+def _json(documents: Sequence[Any]) -> "st.SearchStrategy[str]":
+    return inputs.altered_json(documents) | inputs.deep
+
+
+def _bytes(documents: Sequence[Any]) -> tuple[bytes, ...]:
+    return tuple(json.dumps(document).encode() for document in documents)
 
 
 # What a model answered
@@ -152,20 +164,18 @@ def check_body(body: str) -> None:
 def sample_export() -> dict[str, Any]:
     """Give the export of a user with some of everything."""
     with _memory() as memory:
-        user = {"user_id": "ann", "session_id": "s"}
-        memory.learn([("user", _SAID)], **user)
+        memory.learn([("user", _SAID)], user_id="ann", session_id="s")
         card = memory.add("writing mails", "sign as Ann", user_id="ann")
-        first = memory.recall("write code", **user)
-        memory.learn(
-            [("user", "write code"), ("assistant", "done"), ("user", "not tabs again")], **user
-        )
+        first = memory.recall("write code", user_id="ann", session_id="s")
+        said = [("user", "write code"), ("assistant", "done"), ("user", "not tabs again")]
+        memory.learn(said, user_id="ann", session_id="s")
         memory.edit(card.id, user_id="ann", action="sign as A.")
         memory.feedback(first, 1.0, user_id="ann")
-        memory.learn_from_edit("Hello there", "Hi there", "a mail", **user)
+        memory.learn_from_edit("Hello there", "Hi there", "a mail", user_id="ann")
         event = memory.history(card.id, user_id="ann")[-1]
         memory.undo(event.id, user_id="ann")
         window = codec.JobRecord(
-            session_id="s", turns=(codec.TurnRecord(id="0", role="user", text="Always rest.", at=_AT),),
+            session_id="s", turns=(codec.TurnRecord.of(Turn("0", "user", "Always rest.", _AT)),),
             keys=("k:",), queued_at=_AT, due=_AT, tries=1, error="OSError", dead=True,
         )  # fmt: skip
         return memory.export(user_id="ann") | {"jobs": [window.model_dump(mode="json")]}
@@ -194,7 +204,7 @@ def _blob(blobs: Sequence[bytes]) -> "st.SearchStrategy[bytes]":
 
 
 def check_entry(blob: bytes) -> None:
-    """A damaged line of the log of interaction is named, and a sound one reads as it was written."""
+    """A damaged line of the log of interaction is named, a sound one reads as it was written."""
     with suppress(StoreUnavailableError):
         offer = journal.read_offer(blob, recall_id="r", asked="a", at=_AT)
         assert _same_entry(offer, journal.read_offer(
@@ -214,13 +224,11 @@ def check_state(blob: bytes) -> None:
     """A damaged state is named, and a sound one reads as it was written."""
 
     def read(given: bytes) -> UserState:
-        return journal.read_state(
-            given, user_id="u", model="m", basis="b", session_id="s", steps=1
-        )
+        return journal.read_state(given, user_id="u", model="m", basis="b", session_id="s", steps=1)
 
     with suppress(StoreUnavailableError):
-        state = read(blob)
-        assert journal.same(state, read(journal.write_state(state)))
+        written = journal.write_state(read(blob))
+        assert journal.write_state(read(written)) == written
 
 
 def check_card(text: str) -> None:
@@ -234,7 +242,7 @@ def check_card(text: str) -> None:
 
 
 def check_changes(text: str) -> None:
-    """A stored event reads as it was written, or is damaged; so do the helpers that look into it."""
+    """A stored event reads as it was written, or is damaged, to whatever looks into it."""
     with suppress(StoreUnavailableError):
         changes = codec.read_changes(text, "ann")
         assert codec.read_changes(codec.write_changes(changes), "ann") == changes
@@ -355,11 +363,13 @@ def _kept(said: Any) -> Any:  # noqa: ANN401  # any shape
 
 def check_messages(said: Any) -> None:  # noqa: ANN401  # any shape
     """Messages become turns that a store can hold, or are refused in a short error."""
+    refused = ""
+    turns: tuple[Turn, ...] = ()
     try:
         turns = to_turns(said, max_chars=_MAX_CHARS)
     except InputError as error:
-        assert len(str(error)) <= 400
-        return
+        refused = str(error)
+    assert len(refused) <= 400
     for turn in turns:
         assert turn.id.encode() is not None
         assert turn.text.encode() is not None

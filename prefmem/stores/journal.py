@@ -200,10 +200,12 @@ def _packed(
     head: Mapping[str, object], payload: Payload, kinds: Mapping[str, str], rest: bytes = b""
 ) -> bytes:
     arrays = b"".join(getattr(payload, name).astype(kind).tobytes() for name, kind in kinds.items())
-    text = (
-        json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode() + b"\n" + arrays + rest
-    )
+    text = _head(head) + b"\n" + arrays + rest
     return _HEAD.pack(_VERSION, zlib.crc32(text)) + text
+
+
+def _head(head: Mapping[str, object]) -> bytes:
+    return json.dumps(head, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _unpacked(blob: bytes) -> tuple[dict[str, Any], bytes]:
@@ -213,9 +215,12 @@ def _unpacked(blob: bytes) -> tuple[dict[str, Any], bytes]:
     if blob[: _HEAD.size] != told or not newline:
         raise ValueError
     try:
-        return cast("dict[str, Any]", json.loads(head)), body
+        found = cast("dict[str, Any]", json.loads(head))
+        if _head(found) != head:  # other words, such as half a character, than are ever written
+            raise ValueError
     except RecursionError:  # brackets without end
         raise ValueError from None
+    return found, body
 
 
 def _arrays(body: bytes, sizes: Mapping[str, tuple[str, int]]) -> tuple[dict[str, Any], bytes]:

@@ -8,8 +8,9 @@ with exit code 77 and leaves the input in the folder that `-artifact_prefix=` na
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -40,9 +41,12 @@ def entry(name: str) -> Callable[[bytes], object]:
     if name not in doors:
         raise SystemExit("\n".join(doors))
     door = doors[name]
-    test: Any = hypothesis.settings(database=None, deadline=None)(
-        hypothesis.given(door.inputs)(lambda given: door.check(given))
-    )
+
+    def check(value: object) -> None:
+        door.check(value)
+
+    given: Any = hypothesis.given(door.inputs)
+    test: Any = hypothesis.settings(database=None, deadline=None)(given(check))
     drawn: Callable[[bytes], object] = test.hypothesis.fuzz_one_input
     raw = RAW.get(name)
 
@@ -55,10 +59,21 @@ def entry(name: str) -> Callable[[bytes], object]:
     return one
 
 
+def plant(name: str, folders: Iterable[Path]) -> None:
+    """Begin each corpus with the sound inputs of a door."""
+    targets: Any = import_module("prefmem.selftest.targets")
+    seeds = next(door.seeds for door in targets.targets() if door.name == name)
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, seed in enumerate(seeds):
+            (folder / f"seed{number}").write_bytes(b"\0" + seed)
+
+
 def main() -> None:
     """Fuzz one door."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     one = entry(name)
+    plant(name, (Path(word) for word in sys.argv[2:] if not word.startswith("-")))
     atheris.Setup([sys.argv[0], *sys.argv[2:]], one)
     atheris.Fuzz()
 
