@@ -5,6 +5,7 @@ is not there after a kill was lost.
 """
 
 import json
+import logging
 import os
 import sys
 import traceback
@@ -59,6 +60,7 @@ def nest(given: Mapping[str, Any], tell: Tell) -> None:
 
 def main() -> None:
     """Run the role that the arguments name."""
+    logging.getLogger("prefmem").setLevel(logging.ERROR)  # failures are what is tested
     found(sys.argv[1])(json.loads(sys.argv[2]), tell)
 
 
