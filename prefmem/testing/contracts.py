@@ -1,7 +1,7 @@
 """What every implementation of a protocol must do, as checks that raise AssertionError."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,6 +10,7 @@ from prefmem.errors import BasisMismatchError
 from prefmem.interaction import Entry, KeptEdit, Observation, Offer, UserState
 from prefmem.job import Backlog, Job
 from prefmem.protocols import Embedder, Extractor, Reranker, Store
+from prefmem.testing.apart import Apart, offer, told
 from prefmem.types import (
     Card,
     Change,
@@ -18,7 +19,6 @@ from prefmem.types import (
     Link,
     Op,
     Preference,
-    Reason,
     Turn,
     UserKey,
     Vector,
@@ -177,6 +177,7 @@ def _check_store(store: Store) -> None:
     _check_changes(store, UserKey("cid"), vector, at)
     _check_order_and_ends(store, UserKey("dan"), vector, at)
     _check_interactions(store, UserKey("eve"), vector, at)
+    Apart(store, (UserKey("hal"), UserKey("ivy"), UserKey("hal", tenant="t")), at).check()
     _check_jobs(store, (UserKey("fay"), UserKey("gus"), UserKey("fay", tenant="t")), at)
     with store.write(bob) as transaction:
         transaction.record(Event("k1", "learn", (), at), {})
@@ -241,7 +242,7 @@ def _check_interactions(store: Store, user: UserKey, vector: Vector, at: datetim
         Card(name, "eve", Preference("", f"use {name}"), "active", "said", "s", at, at)
         for name in ("b", "a", "c")
     ]
-    assert not store.note(user, Entry("", _offer("r0", [1]), at)), "an unknown user"
+    assert not store.note(user, Entry("", offer("r0", [1]), at)), "an unknown user"
     with store.write(user) as transaction:
         changes = tuple(Change("add", card) for card in cards)
         transaction.record(Event("1", "add", changes, at), {card.id: vector for card in cards})
@@ -251,9 +252,9 @@ def _check_interactions(store: Store, user: UserKey, vector: Vector, at: datetim
     assert shelf.numbers is not None
     assert shelf.numbers.tolist() == [1, 2, 3]
 
-    assert store.note(user, Entry("", _offer("r1", [1, 2, 3]), at))
-    assert store.note(user, Entry("", _offer("r2", [3, 1]), at))
-    assert not store.note(user, Entry("", _offer("r2", [3, 1]), at)), "the same recall again"
+    assert store.note(user, Entry("", offer("r1", [1, 2, 3]), at))
+    assert store.note(user, Entry("", offer("r2", [3, 1]), at))
+    assert not store.note(user, Entry("", offer("r2", [3, 1]), at)), "the same recall again"
     said = Observation(
         "r1", "s", "dissatisfied", -0.75, 0.5, True, np.array([2, 3]),
         np.array([0.5, -1], dtype=np.float32), np.array([0, 1], dtype=np.float32),
@@ -272,13 +273,13 @@ def _check_interactions(store: Store, user: UserKey, vector: Vector, at: datetim
     assert [e.payload.recall_id for e in newest] == ["r2"]
     found = store.interactions(user, recall_id="r1")[0]
     assert isinstance(found.payload, Offer)
-    assert _told(found.payload) == _told(_offer("r1", [1, 2, 3]))
+    assert told(found.payload) == told(offer("r1", [1, 2, 3]))
     log = store.interactions(user)
     assert [e.seq for e in log] == sorted({e.seq for e in log})
-    assert _told(log[-1].payload) == _told(said)
+    assert told(log[-1].payload) == told(said)
     kept = store.state(user)
     assert kept is not None
-    assert _told(kept) == _told(state)
+    assert told(kept) == told(state)
 
     edits = [KeptEdit(f"e{n}", "a mail", f"draft {n}", f"final {n}", at) for n in range(3)]
     with store.write(user) as transaction:
@@ -386,20 +387,3 @@ def _check_jobs(store: Store, users: Sequence[UserKey], at: datetime) -> None:
         assert jobs.of(user) == ()
     assert not jobs.finish(again)
     assert jobs.backlog(at) == Backlog()
-
-
-def _offer(recall_id: str, numbers: Sequence[int]) -> Offer:
-    count = len(numbers)
-    figures = np.linspace(0, 1, count, dtype=np.float32)
-    reasons: list[Reason] = ["relevant"] * count
-    return Offer(
-        recall_id, "s", "q", np.array(numbers), figures, figures - 1, figures,
-        np.array([n == 1 for n in numbers]), tuple(reasons), "test/1",
-        datetime(2026, 1, 1, tzinfo=UTC),
-    )  # fmt: skip
-
-
-def _told(value: Offer | Observation | UserState) -> list[object]:
-    """Give a value's fields so that they can be compared."""
-    held = (getattr(value, field.name) for field in fields(value))
-    return [v.tolist() if isinstance(v, np.ndarray) else v for v in held]
