@@ -6,6 +6,7 @@ A message is a dict, a (role, text) pair, a turn, or anything shaped like a Lang
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol, TypeAlias, cast, get_args
 
 from prefmem.errors import InputError
@@ -38,6 +39,7 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
+_FIRST_YEAR, _LAST_YEAR = 1971, 8999  # a zone may shift a year's ends
 _TEXT_BLOCKS = (None, "text", "input_text", "output_text")
 _CALLS = ("tool_calls", "function_call")
 _BROKEN = dict.fromkeys((0, *range(0xD800, 0xE000)), "�")
@@ -134,7 +136,8 @@ def to_turns(messages: Iterable[Message], *, max_chars: int) -> tuple[Turn, ...]
 def _to_turn(message: Message, position: int) -> Turn:
     if isinstance(message, Turn):
         text, origin = _text(message.text, position), _origin(message.origin, position)
-        return Turn(clean(message.id), _role(message.role, position), text, message.at, origin)
+        at = _at(message.at, position)
+        return Turn(clean(message.id), _role(message.role, position), text, at, origin)
     role: object
     content: object
     said: object = None
@@ -160,11 +163,24 @@ def _to_turn(message: Message, position: int) -> Turn:
 
 def _origin(said: object, position: int) -> Origin:
     """Read how a text came to be; what nobody says is typed."""
-    for known in get_args(Origin):
-        if said == known or (said is None and known == "typed"):
-            return known
+    known: tuple[Origin, ...] = get_args(Origin)
+    for origin in known:
+        if said == origin or (said is None and origin == "typed"):
+            return origin
     raise InputError(
-        f"message {position} has origin {said!r:.80}; known are {', '.join(get_args(Origin))}"
+        f"message {position} has origin {said!r:.80}; known are {', '.join(known)}"
+    )
+
+
+def _at(said: object, position: int) -> datetime | None:
+    """Check a time: without a zone nobody knows when it was."""
+    if said is None:
+        return None
+    if isinstance(said, datetime) and said.tzinfo and _FIRST_YEAR <= said.year < _LAST_YEAR:
+        return said
+    raise InputError(
+        f"message {position} has at={said!r:.80}; pass a datetime with a time zone, of the years "
+        f"{_FIRST_YEAR} to {_LAST_YEAR - 1}, or None"
     )
 
 

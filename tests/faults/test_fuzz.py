@@ -4,6 +4,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,14 @@ def test_an_error_does_not_repeat_a_whole_text() -> None:
     with opened() as memory, pytest.raises(InputError) as caught:
         memory.learn([{"role": "x" * 10_000, "content": ""}], user_id="ann")
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    "at",
+    ["2026-01-01", datetime(2026, 1, 1), datetime(1, 1, 1, tzinfo=UTC), 5],  # what is refused
+)
+def test_a_time_that_cannot_be_kept_is_refused(at: Any) -> None:  # noqa: ANN401  # anything
+    with opened() as memory:
+        for take in (memory.learn, memory.learn_later):
+            with pytest.raises(InputError, match="message 0 has at="):
+                take([Turn("0", "user", "Always rest.", at)], user_id="ann")
