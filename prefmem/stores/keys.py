@@ -27,7 +27,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 from prefmem.errors import ConfigError, MissingExtraError, StoreUnavailableError
+from prefmem.stores.base import Connection, Uid
 from prefmem.stores.ring import KeyFile, KeyRing
+from prefmem.stores.seal import OPEN, Seal
+from prefmem.types import UserKey
 
 if TYPE_CHECKING:
     from prefmem.stores.cipher import Ciphers
@@ -218,6 +221,17 @@ class UserKeys:
                 for number, name in dropped:
                     self._known.pop(name, None)
                     self._drops = max(self._drops, number)
+
+
+def seal_of(
+    keys: UserKeys | None, db: Connection, user: UserKey, uid: Uid, *, writing: bool
+) -> Seal:
+    """Give what seals and opens the values of a user on a connection within a transaction."""
+    if keys is None:
+        return OPEN
+    from prefmem.stores.cipher import UserSeal
+
+    return UserSeal(keys, db, user, uid, writing=writing)
 
 
 def master_key(path: str | Path) -> bytes:

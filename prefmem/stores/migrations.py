@@ -167,4 +167,10 @@ MIGRATIONS: tuple[str, ...] = (
 
     insert into meta values ('secret', lower(hex(randomblob(32))));
     """,
+    # key_id: name of the key that the user's values are sealed with, in a key ring elsewhere
+    """
+    alter table users add column key_id text not null default '';
+
+    create index users_by_key on users (key_id) where key_id <> '';
+    """,
 )

@@ -16,6 +16,7 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 from prefmem.errors import StoreError, StoreUnavailableError, StoreVersionError
+from prefmem.stores.driver import Driver
 from prefmem.stores.filelock import FileLock
 from prefmem.stores.migrations import MIGRATIONS
 
@@ -34,7 +35,7 @@ class _Group:
     def __init__(self) -> None:
         self.size = 0
         self.done = threading.Event()
-        self.error: sqlite3.Error | None = None
+        self.error: Exception | None = None
 
 
 class SQLiteFile:
@@ -45,15 +46,16 @@ class SQLiteFile:
 
     Args:
         path: The file; it is made if missing.
+        driver: Which SQLite opens it; Python's own unless given.
 
     Raises:
         StoreVersionError: A newer prefmem wrote the file, or it is not ours.
         StoreUnavailableError: The file cannot be opened or is damaged.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, driver: Driver | None = None) -> None:
         """Open the file and bring its schema up to date."""
-        self.path = str(path)
+        self.path, self.driver = str(path), driver or Driver()
         self._forking = threading.Lock()
         self._orphans: list[object] = []  # of the parent: it closes them itself
         self._begin_anew()
@@ -159,11 +161,9 @@ class SQLiteFile:
             return
         with self._side_lock:
             if self._closed:
-                raise sqlite3.ProgrammingError("closed")
+                raise self.driver.ProgrammingError("closed")
             if self._side is None:
-                self._side = sqlite3.connect(
-                    self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-                )
+                self._side = self.driver.connect(self.path, timeout=_PATIENCE)
                 self._side.execute("pragma synchronous = normal")
                 self._side.execute("pragma secure_delete = on")
             yield self._side
@@ -173,7 +173,7 @@ class SQLiteFile:
         """Say what happened, and what to do, where SQLite fails."""
         try:
             yield
-        except sqlite3.Error as error:
+        except self.driver.Error as error:
             text = str(error).lower()
             if "closed" in text:
                 raise StoreError(f"{self.path} is closed; open a new memory") from error
@@ -184,7 +184,7 @@ class SQLiteFile:
             elif "locked" in text or "busy" in text:
                 help_ = "another process has held it for too long; try again"
             elif "malformed" in text or "not a database" in text:
-                help_ = "the file is damaged; restore a backup"
+                help_ = self.driver.unreadable
             else:
                 help_ = "nothing of this call was stored"
             raise StoreUnavailableError(f"cannot {doing} {self.path}: {error}; {help_}") from error
@@ -216,7 +216,7 @@ class SQLiteFile:
 
     def _opened(self) -> _Group:
         if self._turn is not None and not self._turn.acquire(_WAIT_MS / 1000):
-            raise sqlite3.OperationalError("database is locked")
+            raise self.driver.OperationalError("database is locked")
         try:
             self._db.execute("begin immediate")
         except BaseException:
@@ -232,19 +232,19 @@ class SQLiteFile:
             self._db.execute("rollback to one")
             self._db.execute("release one")
         else:
-            told = error if isinstance(error, sqlite3.Error) else None
-            group.error = told or sqlite3.OperationalError("disk I/O error")
+            told = error if isinstance(error, self.driver.Error) else None
+            group.error = told or self.driver.OperationalError("disk I/O error")
 
     def _commit(self, group: _Group) -> None:
         """End a group: everyone in it goes on, with the error if there is one."""
         try:
             if group.error is None:
                 self._db.execute("commit")
-        except sqlite3.Error as error:
+        except self.driver.Error as error:
             group.error = error
         finally:
             if self._db.in_transaction:
-                with suppress(sqlite3.Error):
+                with suppress(self.driver.Error):
                     self._db.execute("rollback")
             self._group = None
             if self._turn is not None:
@@ -254,12 +254,10 @@ class SQLiteFile:
     def _reader(self) -> sqlite3.Connection:
         with self._counting:
             if self._closed:
-                raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+                raise self.driver.ProgrammingError("Cannot operate on a closed database.")
             if self._readers:
                 return self._readers.pop()
-        return sqlite3.connect(
-            self.path, timeout=_WAIT_MS / 1000, isolation_level=None, check_same_thread=False
-        )
+        return self.driver.connect(self.path, timeout=_WAIT_MS / 1000)
 
     def _here(self) -> None:
         """Open the file anew in a process that was forked since."""
@@ -275,18 +273,16 @@ class SQLiteFile:
 
     def _connected(self) -> sqlite3.Connection:
         with self.explained("open"):
-            db = sqlite3.connect(
-                self.path, timeout=_WAIT_MS / 1000, isolation_level=None, check_same_thread=False
-            )
+            db = self.driver.connect(self.path, timeout=_WAIT_MS / 1000)
             try:
-                _prepare_patiently(db, self.path)
+                _prepare_patiently(db, self.path, self.driver)
             except BaseException:
                 db.close()
                 raise
             return db
 
 
-def _prepare_patiently(db: sqlite3.Connection, path: str) -> None:
+def _prepare_patiently(db: sqlite3.Connection, path: str, driver: Driver) -> None:
     """Prepare the file, again while another connection is making or closing it.
 
     SQLite waits for most locks, but not for those around a change of the journal mode.
@@ -296,7 +292,7 @@ def _prepare_patiently(db: sqlite3.Connection, path: str) -> None:
         try:
             _prepare(db, path)
             return
-        except sqlite3.OperationalError as error:
+        except driver.OperationalError as error:
             if "locked" not in str(error) or monotonic() > until:
                 raise
             if db.in_transaction:
