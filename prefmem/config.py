@@ -42,6 +42,34 @@ class Config(BaseModel):
         allow_inf_nan=False,
         description="Time for reranking in milliseconds; fewer are reranked when it runs out.",
     )
+    recall_soft_ms: float = Field(
+        default=1_000,
+        gt=0,
+        le=600_000,
+        description="Time in milliseconds after which a recall goes on with what is there: without "
+        "reranking, or with the global rules alone.",
+    )
+    recall_hard_ms: float = Field(
+        default=2_000,
+        gt=0,
+        le=600_000,
+        description="Time in milliseconds after which a recall gives no rule. A model that loads "
+        "its weights has ten seconds more.",
+    )
+    hand_over_ms: float = Field(
+        default=10_000,
+        gt=0,
+        le=600_000,
+        description="Time in milliseconds in which a dialogue is handed over to be learned, or a "
+        "command carried out; then the call fails.",
+    )
+    breaker_rest: float = Field(
+        default=30.0,
+        gt=0,
+        le=3_600,
+        description="Seconds that the store or a model which failed five times in a row is left "
+        "alone.",
+    )
     max_tokens: int = Field(
         default=400, ge=0, le=20_000, description="Size of the injected block, in tokens."
     )
@@ -73,6 +101,36 @@ class Config(BaseModel):
         ge=16,
         le=4_000,
         description="Length of a condition or an action, in characters.",
+    )
+    max_new_cards_per_hour: int | None = Field(
+        default=20,
+        ge=0,
+        description="Cards that dialogue may add to a user's in an hour; none for any number. What "
+        "is said again counts as no new card.",
+    )
+    max_cards: int = Field(
+        default=2_000, ge=1, description="Live cards of a user: active, waiting and quarantined."
+    )
+    pii: Literal["drop", "quarantine", "allow"] = Field(
+        default="quarantine",
+        description="What happens to a rule that holds a secret or tells a special category of "
+        "personal data (health, religion, politics, sex life, union, biometrics, ethnic origin): "
+        "it is not stored, it waits for the user's confirmation, or it passes; a secret waits even "
+        "then, and never gets into a prompt.",
+    )
+    unconfirmed_days: int = Field(
+        default=180,
+        ge=1,
+        le=36_500,
+        description="Days after which `sweep` ends a rule that nobody confirmed: one that a model "
+        "inferred, or that waits to be sure or to be confirmed.",
+    )
+    retain_days: int | None = Field(
+        default=None,
+        ge=0,
+        le=36_500,
+        description="Days after its end that `sweep` removes a rule with its evidence; none for "
+        "never.",
     )
     log_offers: bool = Field(
         default=True,

@@ -15,20 +15,23 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from prefmem import defaults
+from prefmem import defaults, upkeep
 from prefmem.aio import twin
-from prefmem.cards.check import admitted, checked, edited
+from prefmem.cards.check import admitted, checked, edited, stored
 from prefmem.cards.fold import fold
 from prefmem.cards.reconcile import activated
 from prefmem.cards.record import Draft, Recorder, reported, restore
 from prefmem.cards.undo import undone
 from prefmem.commands import Command, parse, without_commands
 from prefmem.config import Config
+from prefmem.defence.limits import check_room
+from prefmem.defence.privacy import is_private
 from prefmem.errors import (
     ConfigError,
     InputError,
@@ -37,6 +40,10 @@ from prefmem.errors import (
 )
 from prefmem.extract.ground import grounded
 from prefmem.feedback.kept import Inducer, edit_key, newly_borne_out
+from prefmem.guard.course import Leg
+from prefmem.guard.health import Health, PartHealth
+from prefmem.guard.parts import Parts
+from prefmem.guard.record import note_learning, told
 from prefmem.ids import rule_hash, user_turn_keys
 from prefmem.interaction import Entry, KeptEdit, Observation, Offer, UserState
 from prefmem.job import Backlog, GoneError, Job
@@ -45,6 +52,7 @@ from prefmem.models.compressor import Compressor
 from prefmem.models.runnable import ChatModel
 from prefmem.orders import Desk, Obeyed, shown
 from prefmem.protocols import (
+    BatchEraser,
     Embedder,
     Extractor,
     Judge,
@@ -61,23 +69,28 @@ from prefmem.render import render_block
 from prefmem.retrieve.audience import addressed
 from prefmem.retrieve.dense import views
 from prefmem.retrieve.select import select
-from prefmem.steps import Steps, rule_of
+from prefmem.steps import Request, Steps, rule_of
 from prefmem.stores.codec import Export
 from prefmem.stores.faiss import IndexCache, UserIndex
+from prefmem.stores.keys import UserKeys
 from prefmem.types import (
     LIVE,
     MAX_ID_BYTES,
+    Candidate,
     Card,
     Change,
+    Check,
     Erasure,
     Event,
     LearnReport,
     Polarity,
     Preference,
+    Rebuilt,
     Recall,
     Scope,
     ScopeKind,
     Status,
+    Swept,
     Turn,
     UserKey,
     Window,
@@ -86,6 +99,8 @@ from prefmem.usage import ALL_CARDS, Replayed, Usage, deck_of
 from prefmem.usermodel.vectors import read_out
 
 _EDITS = 50  # of a user that are kept
+_LONGEST = 600.0  # seconds that a recall may be given
+_PATIENCE = 5.0  # seconds in which a store counts what waits
 
 
 class PreferenceMemory(Steps):
@@ -95,8 +110,11 @@ class PreferenceMemory(Steps):
     a worker thread.
 
     Args:
-        path: SQLite file, made if missing; `":memory:"` for none. Not together with `store`.
+        path: SQLite file, made if missing; `":memory:"` for none; `"postgresql://..."` for a
+            PostgreSQL database. Not together with `store`.
         store: Another store.
+        encryption: Keys that seal what the store at `path` holds about a user, one for each; the
+            caller closes them.
         extractor: Finds preferences in dialogue; the embedded tagger unless given, `"qwen3"` for
             the published Qwen3-0.6B extractor. A chat model of LangChain, or the address of an
             OpenAI-compatible endpoint, is asked through a `ChatExtractor`.
@@ -129,6 +147,7 @@ class PreferenceMemory(Steps):
         path: str | Path | None = None,
         *,
         store: Store | None = None,
+        encryption: UserKeys | None = None,
         extractor: Extractor | ChatModel | str | None = None,
         embedder: Embedder | None = None,
         reranker: Reranker | Compressor | str | None = None,
@@ -145,6 +164,8 @@ class PreferenceMemory(Steps):
         """Open the store; models load with the first text."""
         if (path is None) == (store is None):
             raise ConfigError("pass either a path for the embedded store, or a store")
+        if store is not None and encryption is not None:
+            raise ConfigError("encryption goes with a path; give the keys to the store")
         if path is not None and (not str(path) or "\0" in str(path)):
             raise ConfigError(f"path={str(path)!r} names no file; pass a path, or ':memory:'")
         self.config = config or Config()
@@ -155,14 +176,15 @@ class PreferenceMemory(Steps):
         self._writer, self._tenant, self._clock, self._ids = writer, tenant, clock, ids
         self._secret = ids().encode()
         self._cache = IndexCache(self.config.cache_bytes)
+        self._parts = Parts(rest=self.config.breaker_rest)
         self._inducer = defaults.inducer(inducer)
-        model, ear = defaults.user_model(user_model), defaults.judge(judge)
-        self._store: Store = store or defaults.store(path or "")
+        model, ear = defaults.user_model(user_model), self._watched(defaults.judge(judge))
+        self._store: Store = store or defaults.store(path or "", encryption=encryption)
         self._usage = Usage(self._store, model, ear, self.embedder, logs=self.config.log_offers)
         self._outbox = Outbox(self._store, self.config, clock=clock)
         self._worker = Worker(
             self._store.jobs, self._learn_job, threads=self.config.learn_threads,
-            tries=self.config.learn_tries,
+            tries=self.config.learn_tries, room=lambda: self._parts.room("store", "embedder", "extractor"),
         )  # fmt: skip
         self._owner: Self | None = None  # whose store, models and worker these are
         try:
@@ -197,7 +219,17 @@ class PreferenceMemory(Steps):
         user = self._user(user_id)
         _check_session(session_id)
         turns = to_turns(messages, max_chars=self.config.max_turn_chars)
-        return self._learn(user, turns, session_id)
+        return self._learned(user, turns, session_id)
+
+    def _learned(
+        self, user: UserKey, turns: Sequence[Turn], session_id: str, job: Job | None = None
+    ) -> LearnReport:
+        """Learn from turns, and say how much that was."""
+        began = monotonic()
+        report = self._learn(user, turns, session_id, job)
+        self._parts.count_learned(**told(report))
+        note_learning(report, user, self._secret, monotonic() - began, later=job is not None)
+        return report
 
     def _learn(
         self, user: UserKey, turns: Sequence[Turn], session_id: str, job: Job | None = None
@@ -211,22 +243,26 @@ class PreferenceMemory(Steps):
                 self._store.jobs.finish(job)
             return LearnReport(skipped=sum(turn.role == "user" for turn in turns))
 
-        orders = {turn.id: found for turn in spoken if (found := parse(turn.text))}
+        typed = [turn for turn in spoken if turn.origin == "typed"]
+        orders = {turn.id: found for turn in typed if (found := parse(turn.text))}
         heeded = tuple(
             replace(turn, text=without_commands(turn.text, orders[turn.id]))
             if turn.id in orders
             else turn
             for turn in turns
         )
+        with self._parts.watching("extractor"):
+            rules = self.extractor.extract(Window(user.user_id, session_id, heeded), list(fresh))
         preferences = grounded(
-            self.extractor.extract(Window(user.user_id, session_id, heeded), list(fresh)),
+            rules,
             {turn.id: turn for turn in spoken},
             min_confidence=self.config.min_confidence,
             max_chars=self.config.max_slot_chars,
         )
         preferences = _in_order(preferences, spoken)
         index = self._index(user)
-        heard = self._heard(user, turns, fresh, session_id, index)
+        answering = {turn.id: fresh[turn.id] for turn in typed}
+        heard = self._heard(user, turns, answering, session_id, index)
 
         def write(recorder: Recorder, drafts: Sequence[Draft]) -> tuple[tuple[Event, ...], int]:
             if job is not None and not recorder.transaction.finish(job):
@@ -272,18 +308,26 @@ class PreferenceMemory(Steps):
 
         Raises:
             InputError: A message or an id cannot be used; nothing was stored.
+            StoreUnavailableError: The store fails, is left alone, or is later than
+                `Config.hand_over_ms`; hand the dialogue over again, best with the next turn.
         """
         user = self._user(user_id)
         _check_session(session_id)
         turns = to_turns(messages, max_chars=self.config.max_turn_chars)
-        fresh = self._outbox.fresh(user, turns, session_id)
-        if not fresh:
+
+        def hand_over() -> bool:
+            fresh = self._outbox.fresh(user, turns, session_id)
+            if not fresh:
+                return False
+            last = next(n for n in reversed(range(len(turns))) if turns[n].id in fresh)
+            if commands := _told_by_hand(turns[last]):
+                heard = turns[: last + 1]
+                self._obey(user, heard, fresh[turns[last].id], commands, session_id)
+            self._outbox.put(user, turns, fresh, session_id)
+            return True
+
+        if not self._parts.ask("store", hand_over, seconds=self.config.hand_over_ms / 1000):
             return False
-        last = next(n for n in reversed(range(len(turns))) if turns[n].id in fresh)
-        if commands := parse(turns[last].text):
-            heard = turns[: last + 1]
-            self._obey(user, heard, fresh[turns[last].id], commands, session_id)
-        self._outbox.put(user, turns, fresh, session_id)
         self.wake()
         return True
 
@@ -293,9 +337,11 @@ class PreferenceMemory(Steps):
         What cannot be loaded raises here as it would there.
         """
         parse("Hello there")
-        self.embedder.embed(["Hello there"])
+        with self._parts.watching("embedder"):
+            self.embedder.embed(["Hello there"])
         if self._reranking is not None:
-            self._reranking.warm("Hello there")
+            with self._parts.watching("reranker"):
+                self._reranking.warm("Hello there")
 
     def wake(self) -> None:
         """Let the worker of this process learn what waits in the store, its own jobs or others'.
@@ -318,7 +364,9 @@ class PreferenceMemory(Steps):
 
     def backlog(self) -> Backlog:
         """Count what waits in the store to be learned, of all users."""
-        return self._store.jobs.backlog(datetime.now(UTC))
+        return self._parts.ask(
+            "store", lambda: self._store.jobs.backlog(datetime.now(UTC)), seconds=_PATIENCE
+        )
 
     def revive(self, *, user_id: str) -> int:
         """Try the dead jobs of a user again, those that failed too often; gives how many."""
@@ -367,6 +415,9 @@ class PreferenceMemory(Steps):
         user = self._user(user_id)
         _check_session(session_id)
         draft, final, context = clean(draft), clean(final), clean(context)
+        if self.config.pii == "drop" and any(map(is_private, (draft, final, context))):
+            self._usage.dropped["pii"] += 1
+            return LearnReport(skipped=1)
         key = edit_key(context, draft, final)
         kept = KeptEdit(key, context, draft, final, self._clock())
         earlier = [edit for edit in self._store.edits(user) if edit.key != key]
@@ -401,6 +452,8 @@ class PreferenceMemory(Steps):
 
         Raises:
             InputError: A message or an id cannot be used; nothing was done.
+            StoreUnavailableError: The store fails, is left alone, or is later than
+                `Config.hand_over_ms`.
         """
         user = self._user(user_id)
         _check_session(session_id)
@@ -410,10 +463,15 @@ class PreferenceMemory(Steps):
         if last is None:
             return Obeyed()
         turn = turns[last]
-        commands = parse(turn.text)
+        commands = _told_by_hand(turn)
         if not commands:
             return Obeyed(rest=turn.text)
-        return self._obey(user, turns[: last + 1], keys[turn.id], commands, session_id)
+        heard, key = turns[: last + 1], keys[turn.id]
+        return self._parts.ask(
+            "store",
+            lambda: self._obey(user, heard, key, commands, session_id),
+            seconds=self.config.hand_over_ms / 1000,
+        )
 
     def feedback(
         self,
@@ -471,8 +529,13 @@ class PreferenceMemory(Steps):
         min_score: float | None = None,
         max_tokens: int | None = None,
         why: bool = False,
+        timeout: float | None = None,
+        strict: bool = False,
     ) -> Recall:
         """Find the rules that apply to a query; often there is none, and none is given.
+
+        A store or a model that fails or is late fails no chat: the recall does without it, says so
+        in `Recall.missing`, and `degraded` counts it. See `Config.recall_soft_ms`.
 
         Args:
             query: What the user asks for now, or the dialogue so far, as for `learn`: then its last
@@ -486,12 +549,16 @@ class PreferenceMemory(Steps):
             max_tokens: Size of the block that is to hold the rules; the config's unless given.
             why: Whether the newest cards that are not active are looked at, too, for
                 `Recall.explain`; takes the time of embedding them.
+            timeout: Seconds that it may take, in place of the config's limits; it counts as late
+                after three quarters of them.
+            strict: Waits as long as it takes, and raises what fails.
 
         Returns:
             The receipt: every candidate with its scores, what was chosen, and the rules.
 
         Raises:
             InputError: An id cannot be used, or a number is out of range.
+            StoreError: The memory is closed; with `strict` also where the store fails.
         """
         user = self._user(user_id)
         _check_session(session_id)
@@ -499,59 +566,100 @@ class PreferenceMemory(Steps):
             raise InputError(f"limit={limit!r} is below 0")
         if min_score is not None and not 0 <= min_score <= 1:
             raise InputError(f"min_score={min_score!r} is not in [0, 1]")
+        if timeout is not None and not 0 < timeout <= _LONGEST:
+            raise InputError(f"timeout={timeout!r} is not in (0, {_LONGEST}] seconds")
         if not isinstance(query, str):
             turns = to_turns(query, max_chars=self.config.max_turn_chars)
             query, earlier = question_of(turns)
             context = context or earlier
-        index = self._index(user)
-        floor, now = self._floor if min_score is None else min_score, self._clock()
-        asked = views(clean(query), clean(context))
-        candidates = self._candidates(user, index, asked, now) if index.shelf.ids else ()
-        if self._reranking is not None and asked:
-            candidates = self._reranking(asked[-1], candidates)
-        candidates, choice, withheld = self._usage.weigh(
-            user,
-            index,
-            candidates,
-            session_id=session_id,
-            floor=floor,
-            limit=self.config.limit if limit is None else limit,
+        floor = self._floor if min_score is None else min_score
+        request = Request(
+            user, session_id, query, clean(query), clean(context), limit, floor, max_tokens, why,
+            self._clock(),
+        )  # fmt: skip
+        if strict:
+            return self._recalled(request, Leg())
+        return self._in_time(request, lambda leg: self._recalled(request, leg), timeout)
+
+    def _recalled(self, request: Request, leg: Leg[Recall]) -> Recall:
+        """Search and rerank; where a part is late, another leg goes on with what is there."""
+        index = leg.ask("store", lambda: self._index(request.user))
+        leg.could_end(
+            lambda last: self._chosen(
+                request, index, self._candidates(request, index, None, last), last
+            )
         )
-        if why:
-            candidates = (*candidates, *self._inactive(user, asked))
+        asked = views(request.query, request.context)
+        rows = self._rows(asked, leg) if index.shelf.ids else None
+        candidates = self._candidates(request, index, rows, leg)
+        leg.could_end(lambda last: self._chosen(request, index, candidates, last))
+        read = self._reranked(asked, candidates, leg)
+        return self._chosen(request, index, read, leg)
+
+    def _chosen(
+        self,
+        request: Request,
+        index: UserIndex,
+        candidates: Sequence[Candidate],
+        leg: Leg[Recall],
+    ) -> Recall:
+        """Weigh and select, and log what is offered if this is what the caller gets."""
+        state = leg.ask("store", lambda: self._usage.state(request.user, request.session_id))
+        limit = self.config.limit if request.limit is None else request.limit
+        weighed, choice, withheld = self._usage.weigh(
+            state, index, candidates, floor=request.floor, limit=limit
+        )
+        if request.why:
+            weighed = (*weighed, *self._inactive(request, leg))
         picked = select(
-            candidates,
-            self._room(limit, max_tokens),
-            query=clean(query),
-            context=clean(context),
-            floor=floor if choice.floor else 0.0,
-            now=now,
+            weighed,
+            self._room(limit, request.max_tokens),
+            query=request.query,
+            context=request.context,
+            floor=request.floor if choice.floor else 0.0,
+            now=request.now,
             withheld=withheld,
         )
-        rules = tuple(rule_of(candidates[i].card) for i in picked.chosen)
+        rules = tuple(rule_of(weighed[i].card) for i in picked.chosen)
         recall = Recall(
-            self._ids(), user_id, session_id, query, candidates, picked.chosen, rules,
-            self.embedder.basis, now, picked.verdicts, floor,
+            self._ids(), request.user.user_id, request.session_id, request.said, weighed,
+            picked.chosen, rules, self.embedder.basis, request.now, picked.verdicts, request.floor,
         )  # fmt: skip
-        if len(choice.worth):
-            self._usage.note(user, recall, choice, index)
+        if leg.settle(recall) and len(choice.worth):
+            leg.try_("store", lambda: self._usage.note(request.user, recall, choice, index))
         return recall
 
     @property
     def degraded(self) -> Counter[str]:
         """How often a part failed and the memory went on without it.
 
-        By the error's name for reranking, where relevance was by the cosine; `offer` for recalls
+        `recall without reranker`, `embedder`, `store` or `rules` for recalls that did without one;
+        `recall late` and `recall timeout` where that was for the time; `render` for blocks that
+        are empty as the store failed; by the error's name for reranking; `offer` for recalls
         that could not be logged, `judge` for follow-ups that could not be judged; in the background
         by the name of what made learning fail, `dead` for jobs that were given up, `jobs` for those
-        that made room for others.
+        that made room for others; `cards` for rules of a dialogue that came above a limit of
+        `Config`, `pii` for those that `Config(pii="drop")` kept out.
         """
-        failed = self._usage.dropped + self._worker.failures
+        failed = self._usage.dropped + self._worker.failures + self._parts.without
         if self._outbox.dropped:
             failed["jobs"] = self._outbox.dropped
         if self._reranking is not None:
             failed.update(self._reranking.failures)
         return failed
+
+    @property
+    def health(self) -> Health:
+        """How the parts are, what was done without, and how long recalls took.
+
+        Asks no store; `backlog` tells what waits there.
+        """
+        parts = self._parts
+        return Health(
+            {name: PartHealth.of(breaker) for name, breaker in parts.breakers.items()},
+            self.degraded, parts.recalls.times, parts.learned, parts.pool.stuck,
+            self._cache.size_bytes,
+        )  # fmt: skip
 
     def render(
         self,
@@ -559,20 +667,26 @@ class PreferenceMemory(Steps):
         *,
         user_id: str | None = None,
         max_tokens: int | None = None,
+        strict: bool = False,
     ) -> str:
         """Give the exact block that the agent reads; empty when no rule applies.
+
+        It is empty, too, where the store that is asked about ids fails or is late; `degraded`
+        counts that.
 
         Args:
             recalled: A recall, or the ids of its cards: what may lie in a checkpoint, since ids say
                 nothing and a rule that was forgotten meanwhile does not come back from them.
             user_id: The user, needed with ids: foreign ids find nothing.
             max_tokens: Size of the block; the config's unless given.
+            strict: Waits as long as it takes, and raises what fails.
 
         Raises:
             InputError: Ids came without a user, or as one text.
+            StoreError: The memory is closed; with `strict` also where the store fails.
         """
         if not isinstance(recalled, Recall):
-            recalled = self._recall_of(recalled, user_id)
+            recalled = self._recall_of(recalled, user_id, strict=strict)
         budget = self.config.max_tokens if max_tokens is None else max_tokens
         return self._writer(recalled, max_tokens=budget, nonce=self._nonce(recalled.rules))
 
@@ -586,6 +700,7 @@ class PreferenceMemory(Steps):
         user_id: str,
         polarity: Polarity = "do",
         scope: ScopeKind | None = None,
+        actor: str = "user",
     ) -> Card:
         """Store a rule as it is given, without any model's opinion.
 
@@ -595,25 +710,40 @@ class PreferenceMemory(Steps):
             user_id: The user, as authenticated by the host.
             polarity: `avoid` when the action keeps away from something.
             scope: `global` to inject it always; by default that is so when there is no condition.
+            actor: Who does it, where it is not the user: a name for the audit log.
 
         Returns:
             The new card, or the one that said the same already; after words that only take a rule
             back, the card that they close.
 
         Raises:
-            InputError: The action is empty, a slot is too long, or a choice is unknown.
+            InputError: The action is empty, a slot is too long, a choice is unknown, the user has
+                `Config.max_cards` live cards already, or it holds what `Config(pii="drop")` keeps
+                out.
         """
         user = self._user(user_id)
         given = Scope(scope or "conditional")
         preference = Preference(condition, action, polarity, scope=given)
         preference = checked(preference, longest=self.config.max_slot_chars)
+        preference = stored(preference, pii=self.config.pii)
         if scope is None and not preference.condition:
             preference = replace(preference, scope=Scope("global"))
 
         def write(recorder: Recorder, drafts: Sequence[Draft]) -> Event:
-            return recorder.record("add", f"add:{self._ids()}", drafts)
+            event = recorder.record("add", f"add:{self._ids()}", drafts)
+            if actor != "user":
+                ids = [change.card.id for change in event.changes[:1]]
+                recorder.transaction.audit(
+                    "add", actor=actor, at=recorder.now, card_id="".join(ids)
+                )
+            return event
 
         event = self._write(user, [(preference, None)], "added", "", write)
+        if not event.changes:
+            raise InputError(
+                f"user {user_id!r} has {self.config.max_cards:,} live cards, which is max_cards in "
+                "the config; forget some, or raise it"
+            )
         return event.changes[0].card
 
     def edit(
@@ -626,6 +756,7 @@ class PreferenceMemory(Steps):
         polarity: Polarity | None = None,
         scope: ScopeKind | None = None,
         status: Literal["active", "quarantined"] | None = None,
+        actor: str = "user",
     ) -> Card:
         """Change a card; its id stays, and `history` keeps what it said before.
 
@@ -633,7 +764,7 @@ class PreferenceMemory(Steps):
         place it takes, and brings a superseded or expired one back: call it for the user, never for
         the model. A card that comes to claim authority is quarantined unless it is confirmed in the
         same call. With another text it takes no place that the old one waited for, and an end in it
-        ("until Friday") becomes the card's.
+        ("until Friday") becomes the card's. The audit log tells that `actor` did it, not what.
 
         Raises:
             NotFoundError: The user has no such card.
@@ -650,8 +781,9 @@ class PreferenceMemory(Steps):
             elif scope is not None:
                 given["scope"] = replace(old.preference.scope, kind=kind)
             card = edited(
-                old, given, status=status, longest=self.config.max_slot_chars, now=self._clock()
-            )
+                old, given, status=status, longest=self.config.max_slot_chars, now=self._clock(),
+                pii=self.config.pii,
+            )  # fmt: skip
             card = replace(card, preference=addressed(card.preference))
             vector = self.embedder.embed([card.text])[0]
             with self._store.write(user) as transaction:
@@ -659,15 +791,19 @@ class PreferenceMemory(Steps):
                     changes = activated(Change("edit", card), transaction.card)
                     event = Event(f"edit:{self._ids()}", "edit", changes, card.recorded_at)
                     transaction.record(event, {card.id: vector})
+                    transaction.audit(
+                        "confirm" if status == "active" and not given else "edit",
+                        actor=actor, at=card.recorded_at, card_id=card.id,
+                    )  # fmt: skip
                     return changes[0].card
 
-    def forget(self, card_id: str, *, user_id: str) -> None:
+    def forget(self, card_id: str, *, user_id: str, actor: str = "user") -> None:
         """Remove a card for good: text, vector, evidence, links, and its traces in the log.
 
         With a card that edits taught go all the edits that are kept.
         A turn that taught it is not learned again; saying it in a new turn is. A card whose place
         it took stays closed; to have that one back, use `undo` instead. What the user model learned
-        is worked out anew without it.
+        is worked out anew without it. The audit log tells that `actor` did it.
 
         Raises:
             NotFoundError: The user has no such card.
@@ -679,17 +815,44 @@ class PreferenceMemory(Steps):
         with self._store.write(user) as transaction:
             if not transaction.forget(card_id):
                 raise NotFoundError(f"user {user_id!r} has no card {card_id!r}")
-            transaction.record(Event(f"forget:{self._ids()}", "forget", (), self._clock()), {})
+            now = self._clock()
+            transaction.record(Event(f"forget:{self._ids()}", "forget", (), now), {})
+            transaction.audit("forget", actor=actor, at=now, card_id=card_id)
             if transaction.state() is not None:
                 log = transaction.interactions()
                 transaction.save_state(self._usage.replayed(user, log, index))
         self._cache.drop(user)
 
-    def forget_user(self, *, user_id: str) -> Erasure:
-        """Remove everything held about a user, and report what was removed."""
+    def forget_user(self, *, user_id: str, actor: str = "user") -> Erasure:
+        """Remove everything held about a user, and report what was removed.
+
+        The user goes on a list of erasures, as a keyed hash: a backup that is put back later, with
+        `prefmem restore` or by hand, brings nobody on it back. The audit log keeps its lines, which
+        name the user by that hash, and tells that `actor` did it.
+        """
         user = self._user(user_id)
-        receipt = self._store.forget_user(user)
+        receipt = self._store.forget_user(user, actor=actor, at=self._clock())
         self._cache.drop(user)
+        return receipt
+
+    def forget_users(self, user_ids: Iterable[str], *, actor: str = "user") -> Erasure:
+        """Remove everything held about many users, and clear the freed bytes once for all of them.
+
+        Of an SQLite file that takes about 10 ms for each MB, while other writers wait. Without ids
+        it clears what earlier erasures left (`Erasure.checkpointed`).
+
+        Raises:
+            UserRequiredError: An id cannot be a key; nobody was erased.
+        """
+        users = [self._user(user_id) for user_id in dict.fromkeys(user_ids)]
+        if isinstance(self._store, BatchEraser):
+            receipt = self._store.forget_users(users, actor=actor, at=self._clock())
+        else:
+            now = self._clock()
+            done = [self._store.forget_user(user, actor=actor, at=now) for user in users]
+            receipt = upkeep.summed(done)
+        for user in users:
+            self._cache.drop(user)
         return receipt
 
     def undo(self, event_id: str, *, user_id: str) -> Event:
@@ -785,26 +948,33 @@ class PreferenceMemory(Steps):
 
     # Taking data along
 
-    def export(self, *, user_id: str) -> dict[str, Any]:
-        """Give everything held about a user as plain JSON data, versioned."""
-        user = self._user(user_id)
+    def export(self, *, user_id: str, actor: str = "user") -> dict[str, Any]:
+        """Give everything held about a user as plain JSON data, versioned.
+
+        The audit log tells that `actor` took it, beforehand.
+        """
+        user, now = self._user(user_id), self._clock()
+        self._store.audit(user, "export", actor=actor, at=now)
         events = self._store.events(user)
         held = Export.of(
             user_id, cards=fold(events).values(), events=events,
             interactions=self._store.interactions(user), edits=self._store.edits(user),
             state=self._store.state(user), jobs=self._store.jobs.of(user),
-            numbers=self._store.numbers(user), at=self._clock(),
+            numbers=self._store.numbers(user), at=now,
         )  # fmt: skip
         return held.model_dump(mode="json")
 
-    def load(self, data: Mapping[str, Any], *, user_id: str) -> LearnReport:
+    def load(
+        self, data: Mapping[str, Any], *, user_id: str, actor: str = "user"
+    ) -> LearnReport:
         """Take in an export, for this user or another one; loading it twice changes nothing.
 
         Vectors are made anew, so the export may come from a store with another embedder, and what
         the user model learned is worked out from the log of interaction, where the user has none
         of their own. A rule
         that the user has already gains the evidence; one that claims authority waits for
-        confirmation again. What the user forgot since stays forgotten.
+        confirmation again. What the user forgot since stays forgotten. The audit log tells that
+        `actor` did it.
 
         Returns:
             The cards that were added or gained evidence.
@@ -818,12 +988,16 @@ class PreferenceMemory(Steps):
             _check_session(job.session_id)
             to_turns(job.spoken(), max_chars=self.config.max_turn_chars)
         longest = self.config.max_slot_chars
-        log = tuple(admitted(event, longest=longest) for event in held.log(user_id))
+        pii = self.config.pii
+        log = tuple(admitted(event, longest=longest, pii=pii) for event in held.log(user_id))
         texts = {change.card.id: change.card.text for event in log for change in event.changes}
         vectors = dict(zip(texts, self.embedder.embed(list(texts.values())), strict=True))
         with self._store.write(user) as transaction:
             recorder = self._recorder(transaction, user, "imported", "", self._clock())
             done = restore(log, vectors, recorder=recorder, ids=self._ids)
+            count = len(done[0]) + len(done[1]) if done else 0
+            transaction.audit("load", actor=actor, at=recorder.now, n=count)
+            check_room(transaction, recorder.now, most=self.config.max_cards)
             for edit in held.edits if done else ():
                 transaction.keep_edit(edit.edit(), most=_EDITS)
             if done and held.interactions and not transaction.interactions():
@@ -836,6 +1010,63 @@ class PreferenceMemory(Steps):
             self.learn_later(job.spoken(), user_id=user_id, session_id=job.session_id)
         added, merged = done or ((), ())
         return LearnReport(added=added, updated=tuple(change.card for change in merged))
+
+    # Upkeep
+
+    def sweep(self, *, user_id: str | None = None, actor: str = "user") -> Swept:
+        """End what nobody confirmed in time, and remove what has been over for long enough.
+
+        A card that a model made up, and one that waits to be sure or to be confirmed, ends
+        `Config.unconfirmed_days` after it was last heard. A card that is over is removed
+        `Config.retain_days` after its end, like `forget`, if that is set. Call it once a day, or
+        run `prefmem sweep`.
+
+        Args:
+            user_id: The user; all of the tenant's, if not given.
+            actor: Who does it, for the audit log.
+        """
+        users = self._store.users(self._tenant) if user_id is None else (user_id,)
+        done = [
+            upkeep.sweep(
+                self._store, self._usage, self._user(name), config=self.config, now=self._clock(),
+                ids=self._ids, actor=actor,
+            )
+            for name in users
+        ]  # fmt: skip
+        for name, one in zip(users, done, strict=True):
+            if one.removed or one.ended:
+                self._cache.drop(self._user(name))
+        return Swept(len(done), sum(one.ended for one in done), sum(one.removed for one in done))
+
+    def rebuild(self, *, user_id: str, actor: str = "user") -> Rebuilt:
+        """Make a user's cards, vectors and learned state again from the logs, where they are wrong.
+
+        What is right is left as it is, to the byte. The logs themselves cannot be made again: where
+        one is damaged, restore a backup.
+
+        Raises:
+            StoreError: The store cannot do it, or a log is damaged.
+        """
+        user = self._user(user_id)
+        done = upkeep.rebuild(
+            self._store, self._usage, self.embedder, user, now=self._clock(), actor=actor
+        )
+        self._cache.drop(user)
+        return done
+
+    def verify(self, *, users: int = 100) -> tuple[Check, ...]:
+        """Look for damage: in the file, in the audit log, in the queue, and in some users.
+
+        Of a user the cards must be those that the log gives, the learned state the one that the
+        log of interaction gives, and the vectors those of the texts; a few texts are embedded.
+
+        Args:
+            users: How many users are looked at, of all tenants; 0 for all of them.
+
+        Raises:
+            StoreError: The store offers no such look.
+        """
+        return upkeep.verify(self._store, self._usage, self.embedder, most=users)
 
     # Life cycle
 
@@ -854,6 +1085,7 @@ class PreferenceMemory(Steps):
                     self._worker.drain(timeout)
             self._worker.stop()
         self._store.close()
+        self._parts.pool.close()
 
     def __enter__(self) -> Self:
         """Use the memory as a context."""
@@ -886,7 +1118,7 @@ class PreferenceMemory(Steps):
     def _learn_job(self, job: Job) -> None:
         """Learn a window that waited, and remove it; nothing if it is gone."""
         with suppress(GoneError):
-            self.in_tenant(job.user.tenant)._learn(job.user, job.turns, job.session_id, job)
+            self.in_tenant(job.user.tenant)._learned(job.user, job.turns, job.session_id, job)
 
     def _obey(
         self,
@@ -943,6 +1175,7 @@ class PreferenceMemory(Steps):
     aedit = twin(edit)
     aforget = twin(forget)
     aforget_user = twin(forget_user)
+    aforget_users = twin(forget_users)
     aundo = twin(undo)
     alist = twin(list)
     aget = twin(get)
@@ -950,6 +1183,9 @@ class PreferenceMemory(Steps):
     aget_user = twin(get_user)
     aexport = twin(export)
     aload = twin(load)
+    asweep = twin(sweep)
+    arebuild = twin(rebuild)
+    averify = twin(verify)
     aclose = twin(close)
 
 
@@ -963,6 +1199,11 @@ def _in_order(preferences: Iterable[Preference], turns: Sequence[Turn]) -> tuple
         return number, text.find(quoted.quote)
 
     return tuple(sorted(preferences, key=said))
+
+
+def _told_by_hand(turn: Turn) -> tuple[Command, ...]:
+    """Find the commands of a turn; one that was filled in or pasted holds none."""
+    return parse(turn.text) if turn.origin == "typed" else ()
 
 
 def _check_session(session_id: str) -> None:

@@ -20,6 +20,7 @@ from prefmem.interaction import (
 )
 from prefmem.job import Backlog, Job
 from prefmem.types import (
+    Action,
     Card,
     Erasure,
     Event,
@@ -257,6 +258,20 @@ class Transaction(Protocol):
         """
         ...
 
+    def audit(
+        self, action: Action, *, actor: str, at: datetime, card_id: str = "", n: int = 1
+    ) -> None:
+        """Append a line to the audit log; a store that keeps none does nothing.
+
+        Args:
+            action: What is done.
+            actor: By whom.
+            at: When, UTC.
+            card_id: The card, where it is about one; it is kept as a keyed hash.
+            n: About how many cards.
+        """
+        ...
+
 
 class Jobs(Protocol):
     """The jobs that wait in a store. Times are given by the caller, UTC.
@@ -412,8 +427,22 @@ class Store(Protocol):
         """Open a transaction; an exception inside undoes all of it."""
         ...
 
-    def forget_user(self, user: UserKey) -> Erasure:
-        """Remove everything held about a user, and the freed bytes with it."""
+    def forget_user(
+        self, user: UserKey, *, actor: str = "user", at: datetime | None = None
+    ) -> Erasure:
+        """Remove everything held about a user, and the freed bytes with it.
+
+        Args:
+            user: The user.
+            actor: By whose wish, for the audit log.
+            at: When, UTC; now, if not given.
+        """
+        ...
+
+    def audit(
+        self, user: UserKey, action: Action, *, actor: str, at: datetime, n: int = 1
+    ) -> None:
+        """Append a line to the audit log by itself; a store that keeps none does nothing."""
         ...
 
     def users(self, tenant: str = "") -> tuple[str, ...]:
@@ -429,7 +458,9 @@ class Store(Protocol):
 class BatchEraser(Protocol):
     """A store that erases many users faster together than one by one."""
 
-    def forget_users(self, users: Sequence[UserKey]) -> Erasure:
+    def forget_users(
+        self, users: Sequence[UserKey], *, actor: str = "user", at: datetime | None = None
+    ) -> Erasure:
         """Remove everything held about n users, and the freed bytes with it.
 
         Without users it clears the bytes that earlier erasures left.

@@ -18,7 +18,11 @@ Status: TypeAlias = Literal["active", "candidate", "quarantined", "superseded", 
 Source: TypeAlias = Literal["said", "edited", "inferred", "distilled", "imported", "added"]
 RuleSource: TypeAlias = Literal["card", "lora"]
 Relation: TypeAlias = Literal["same", "supersede", "exception", "widen", "distinct"]
-EventKind: TypeAlias = Literal["learn", "add", "edit", "forget", "load", "undo"]
+EventKind: TypeAlias = Literal["learn", "add", "edit", "forget", "load", "undo", "sweep"]
+Action: TypeAlias = Literal[
+    "add", "edit", "confirm", "forget", "forget_user", "export", "load", "rebuild", "sweep",
+    "replay", "restore",
+]  # fmt: skip
 Op: TypeAlias = Literal["add", "merge", "edit", "supersede", "restore", "remove"]
 Reason: TypeAlias = Literal[
     "global", "relevant",  # these two are injected
@@ -350,6 +354,8 @@ class Recall:
         at: When, UTC.
         verdicts: What was decided about each candidate, in their order.
         floor: Relevance that a conditional rule needed, in [0, 1].
+        missing: What it was made without, as it failed or was late: `reranker`, `embedder`,
+            `store`; with `rules` among them nothing was found out, and there is no rule.
     """
 
     id: str
@@ -363,6 +369,12 @@ class Recall:
     at: datetime
     verdicts: tuple[Verdict, ...] = ()
     floor: float = 0.0
+    missing: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing was found out, as the store or a model failed or was late."""
+        return "rules" in self.missing
 
     def explain(self) -> tuple[Explanation, ...]:
         """Say of every candidate why it is injected or not: the injected first, in order."""
@@ -501,8 +513,73 @@ class Erasure:
         checkpointed: Whether the freed bytes have left the files; False while another connection
             is reading, or where the file is too large to be rewritten in passing. Then a later
             erasure, `close`, or the store's `compact` clears them.
+        interactions: Lines of the log of interaction among the log entries.
+        edits: Kept edits removed.
+        jobs: Windows removed that waited to be learned from.
+        states: Users of whom something had been learned from use, which is removed.
+        busy: Whether another connection was reading, so that its log still holds freed bytes.
+        listed: Whether the erasure is in the list that outlives the loss of the store, so that a
+            backup does not bring the user back; False where there is no such file, or it could not
+            be written: then write the list elsewhere with `prefmem erasures export`.
     """
 
     cards: int
     events: int
     checkpointed: bool
+    interactions: int = 0
+    edits: int = 0
+    jobs: int = 0
+    states: int = 0
+    busy: bool = False
+    listed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at for damage.
+
+    Attributes:
+        what: Its name.
+        ok: Whether it is as it should be.
+        detail: What was found, without any user's words.
+    """
+
+    what: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What was made again from a user's logs.
+
+    Attributes:
+        cards: Ids of cards that were missing or wrong.
+        removed: Ids of cards that no log tells of.
+        vectors: Ids of cards whose vector was damaged, or of another text.
+        state: Whether the learned state was wrong.
+    """
+
+    cards: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    vectors: tuple[str, ...] = ()
+    state: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether anything was wrong."""
+        return bool(self.cards or self.removed or self.vectors or self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did.
+
+    Attributes:
+        users: Users that were looked at.
+        ended: Cards that ended, as nobody had confirmed them.
+        removed: Cards that were removed, with their evidence, as they had been over for long.
+    """
+
+    users: int = 0
+    ended: int = 0
+    removed: int = 0

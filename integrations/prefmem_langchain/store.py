@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from time import time_ns
 
 from langgraph.store.base import BaseStore
@@ -12,7 +13,7 @@ from langgraph.store.base import BaseStore
 from prefmem.errors import BasisMismatchError, PrefmemError, StoreError
 from prefmem.interaction import Entry, KeptEdit, UserState
 from prefmem.protocols import Jobs
-from prefmem.types import Card, Erasure, Event, Shelf, Status, UserKey
+from prefmem.types import Action, Card, Erasure, Event, Shelf, Status, UserKey
 from prefmem_langchain import store_names as names
 from prefmem_langchain.store_access import Access, Found, Place
 from prefmem_langchain.store_commit import damaged, entry_key, write_offer
@@ -202,14 +203,17 @@ class BaseStoreStorage:
             yield transaction
             transaction.commit()
 
-    def forget_user(self, user: UserKey) -> Erasure:
-        """Remove everything held about a user.
+    def forget_user(
+        self, user: UserKey, *, actor: str = "user", at: datetime | None = None
+    ) -> Erasure:
+        """Remove everything held about a user; no audit log is kept here.
 
         The log's beginning goes first: without it the rest counts no more. Its name, a random one,
         stays for a day, so that what another process was writing is known for what it is. Damaged
         items are removed, too. When the freed bytes leave its files is up to the database, so the
         receipt never says that they have.
         """
+        del actor, at
         with self._alone(user):
             cards, events = self._counted(user)
             found: list[Found] = self._access.all(names.everything(user))
@@ -224,6 +228,11 @@ class BaseStoreStorage:
             self._access.put({head_place(user): None})
             self._reader.drop(user)
         return Erasure(cards, events, checkpointed=False)
+
+    def audit(
+        self, user: UserKey, action: Action, *, actor: str, at: datetime, n: int = 1
+    ) -> None:
+        """Do nothing: a langgraph store cannot chain lines, so no audit log is kept here."""
 
     def users(self, tenant: str = "") -> tuple[str, ...]:
         """List the tenant's user ids."""

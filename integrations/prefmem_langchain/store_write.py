@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from secrets import randbits, token_hex
 from typing import Any
 
@@ -9,7 +10,7 @@ from prefmem.errors import StoreError
 from prefmem.interaction import Entry, KeptEdit, UserState
 from prefmem.job import GoneError, Job
 from prefmem.stores import codec, journal
-from prefmem.types import Card, Event, Preference, Shelf, UserKey, Vector
+from prefmem.types import Action, Card, Event, Preference, Shelf, UserKey, Vector
 from prefmem_langchain import store_commit as items
 from prefmem_langchain import store_names as names
 from prefmem_langchain.store_access import Access, Place
@@ -153,6 +154,11 @@ class BaseStoreTransaction:
             return False
         self._pending.finished.append(job)
         return True
+
+    def audit(
+        self, action: Action, *, actor: str, at: datetime, card_id: str = "", n: int = 1
+    ) -> None:
+        """Do nothing: a langgraph store cannot chain lines, so no audit log is kept here."""
 
     def forget(self, card_id: str) -> bool:
         """Remove a card from the cards, every event and every link; False when there is none.

@@ -71,7 +71,13 @@ class Vectors(Protocol):
 
 
 class Base(Protocol):
-    """A database that keeps the rows of many users."""
+    """A database that keeps the rows of many users.
+
+    Attributes:
+        shard: Its name among several, empty if it is alone. In a shard only `make` makes users.
+    """
+
+    shard: str
 
     @property
     def vectors(self) -> Vectors:
@@ -81,6 +87,11 @@ class Base(Protocol):
     @property
     def duplicate(self) -> type[Exception]:
         """What a second row of one key raises."""
+        ...
+
+    @property
+    def sharing(self) -> str:
+        """What a query ends with, so that nobody changes its rows before the transaction ends."""
         ...
 
     @property
@@ -109,7 +120,23 @@ class Base(Protocol):
         ...
 
     def enter(self, db: Connection, user: UserKey) -> Uid:
-        """Make the user's row if there is none, and lock it."""
+        """Make the user's row if there is none, and lock it.
+
+        Raises:
+            MovedError: The user's rows are not in use here, or this is a shard and there are none.
+        """
+        ...
+
+    def hold(self, user: UserKey) -> AbstractContextManager[tuple[Connection, Uid]]:
+        """Open a transaction about a user's row as it is, which is locked if there is one."""
+        ...
+
+    def make(self, db: Connection, user: UserKey, mark: str) -> Uid:
+        """Make a user's row with a mark if there is none, within `hold`, and lock it."""
+        ...
+
+    def columns(self, db: Connection, table: str) -> tuple[str, ...]:
+        """Name the columns of a table."""
         ...
 
     def seal(self, db: Connection, user: UserKey, uid: Uid, *, writing: bool = False) -> Seal:

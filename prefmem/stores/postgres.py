@@ -6,10 +6,13 @@ log's recycling, and replicas and backups in their own time: what must be gone a
 for each user.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import LiteralString, TypeVar, cast
+from typing import Final, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -20,15 +23,22 @@ from prefmem.errors import ConfigError, StoreError, StoreVersionError
 from prefmem.interaction import Entry
 from prefmem.stores import codec, pgschema
 from prefmem.stores.base import Connection, Uid, Vectors
-from prefmem.stores.pgpool import PgPool, retried
+from prefmem.stores.erasures import note_erasure
+from prefmem.stores.keys import UserKeys, seal_of
+from prefmem.stores.pgpool import PgPool, fixed, retried
 from prefmem.stores.pgschema import APP_ROLE, VectorType
+from prefmem.stores.places import MovedError
 from prefmem.stores.rows import append
 from prefmem.stores.rowstore import RowStore
-from prefmem.stores.seal import OPEN, Seal
+from prefmem.stores.seal import Seal
+from prefmem.stores.sealed import check_seal, drop_keys, gone_users, seal_store, swept
 from prefmem.stores.sqlite import HalfBytes
-from prefmem.types import Erasure, Matrix, UserKey, Vector
+from prefmem.types import Action, Erasure, Matrix, UserKey, Vector
 
 _NOTE_WAIT = 0.05  # seconds that a note waits for a connection, and for another writer
+_LOCKED: Final = "select 1 from users where moved = '' and uid ="
+_FOR_UPDATE: Final = " for update"
+_AUDIT_LOCK = 0x70726561  # of the end of the audit log, for the whole database
 T = TypeVar("T")
 
 
@@ -46,9 +56,14 @@ class PostgresStore(RowStore):
         connections: Connections of this process at most.
         wait: Seconds to wait for a connection, and for a server that is restarting.
         prepare: Whether statements are prepared; False behind a pooler that cannot.
+        encryption: Keys that seal what is held about a user, one for each; the caller closes them.
+            Vectors must be `bytea`.
+        convert: Whether a plain store is sealed now, as the tables' owner; nobody else may use it
+            meanwhile.
 
     Raises:
-        ConfigError: Row-level security would not hold, or pgvector is missing.
+        ConfigError: Row-level security would not hold, pgvector is missing, or the store is sealed
+            and no keys are given, or other ones, or the other way round.
         StoreVersionError: A newer prefmem made the tables.
         StoreUnavailableError: The server cannot be reached, or the tables cannot be made.
     """
@@ -62,13 +77,20 @@ class PostgresStore(RowStore):
         connections: int = 10,
         wait: float = 15.0,
         prepare: bool = True,
+        encryption: UserKeys | None = None,
+        convert: bool = False,
     ) -> None:
         """Connect, and make what is missing."""
         self._pool = PgPool(dsn, most=connections, wait=wait, prepare=prepare)
-        self._postgres = _Postgres(self._pool, schema)
+        self._postgres, self._keys = _Postgres(self._pool, schema, encryption), encryption
         super().__init__(self._postgres, self._pool.name)
         try:
             self._postgres.prepare(vectors)
+            if encryption is not None and convert:
+                rewrite = self._postgres.rewrite
+                seal_store(self._postgres, encryption, self._name, rewrite=rewrite)
+            check_seal(self._postgres, encryption, self._name)
+            self._sweep()
         except BaseException:
             self._pool.close()
             raise
@@ -84,17 +106,45 @@ class PostgresStore(RowStore):
             suppress(psycopg.Error, StoreError),
             self._pool.transaction(begin, uid, wait=_NOTE_WAIT) as db,
         ):
-            return append(self._rows(db, user, uid), entry)
+            return append(self._rows(db, user, uid, writing=True), entry)
         return False
 
-    def forget_user(self, user: UserKey) -> Erasure:
+    def forget_user(
+        self, user: UserKey, *, actor: str = "user", at: datetime | None = None
+    ) -> Erasure:
         """Remove everything held about a user; the bytes leave with PostgreSQL's vacuum."""
-        removed: dict[str, int] = {}
-        with self._postgres.write(user) as (db, uid):
-            for table in ("cards", "events", "interactions", "users"):
-                done = db.execute(f"delete from {table} where uid = ?", (uid,))  # noqa: S608  # fixed names
-                removed[table] = done.rowcount
-        return Erasure(removed["cards"], removed["events"] + removed["interactions"], False)
+        when = at or datetime.now(UTC)
+        return self._remove((user,), action="forget_user", actor=actor, at=when)
+
+    def _sweep(self) -> None:
+        """Erase whose key was dropped, as after a restore, before any answer."""
+        if self._keys is None:
+            return
+        for users, number in gone_users(self._postgres, self._keys):
+            self._remove(users, action="replay", actor="prefmem", at=datetime.now(UTC))
+            swept(self._postgres, number)
+
+    def _remove(
+        self, users: Sequence[UserKey], *, action: Action, actor: str, at: datetime
+    ) -> Erasure:
+        """Remove everything held about users, and write down that they are erased."""
+        removed = Counter[str]()
+        for user in users:
+            with self._postgres.hold(user) as (db, uid):
+                learned = "select count(*) from users where uid = ? and state is not null"
+                gone = Counter(states=int(db.execute(learned, (uid,)).fetchone()[0]))
+                drop_keys(db, self._keys, (uid,))
+                for table in ("cards", "events", "interactions", "edits", "jobs", "users"):
+                    done = db.execute(f"delete from {table} where uid = ?", (uid,))  # noqa: S608  # fixed names
+                    gone[table] = done.rowcount
+                self._postgres.audit_turn(db)
+                secret = self._postgres.secret(db)
+                note_erasure(db, secret, user, action=action, actor=actor, at=at, n=gone["cards"])
+            removed += gone
+        return Erasure(
+            removed["cards"], removed["events"] + removed["interactions"], False,
+            removed["interactions"], removed["edits"], removed["jobs"], removed["states"],
+        )  # fmt: skip
 
     def users(self, tenant: str = "") -> tuple[str, ...]:
         """List the tenant's user ids."""
@@ -104,9 +154,7 @@ class PostgresStore(RowStore):
         """Report the store's health: schema, server, basis, and how much waits."""
 
         def look(db: Connection) -> Mapping[str, str | int]:
-            meta = dict(
-                db.execute("select key, value from meta where key <> 'secret'").fetchall()
-            )
+            meta = dict(db.execute("select key, value from meta where key <> 'secret'").fetchall())
             server = db.execute("show server_version").fetchone()[0]
             jobs = int(db.execute("select count(*) from jobs").fetchone()[0])
             return {**meta, "schema": int(meta["schema"]), "server": str(server), "jobs": jobs}
@@ -118,49 +166,105 @@ class PostgresStore(RowStore):
         self._pool.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What a schema is after a migration.
+
+    Attributes:
+        version: Of the schema.
+        vectors: The type of its vectors.
+    """
+
+    version: int
+    vectors: VectorType
+
+
+def migrate(
+    dsn: str,
+    *,
+    schema: str = "prefmem",
+    vectors: VectorType = "bytea",
+    role: str | None = None,
+    wait: float = 15.0,
+) -> Migrated:
+    """Make the tables or bring them up to date, as their owner, and let a role use them.
+
+    Args:
+        dsn: A connection string of the owner.
+        schema: Where the tables are; it is made if missing.
+        vectors: The type of vectors, for new tables.
+        role: Whom to allow to use the tables, as an application that owns nothing.
+        wait: Seconds to wait for the server.
+
+    Raises:
+        ConfigError: pgvector is missing, or the role is, or row-level security would not bind it.
+        StoreVersionError: A newer prefmem made the tables, or the DSN's role may not make them.
+        StoreUnavailableError: The server cannot be reached.
+    """
+    pool = PgPool(dsn, most=1, wait=wait, prepare=True)
+    try:
+        with pool.explained("migrate"), pool.alone() as db:
+            reached = _migrated(pool, db, schema, vectors, role)
+            return Migrated(reached, pgschema.vectors_of(db, schema))
+    finally:
+        pool.close()
+
+
+def _migrated(
+    pool: PgPool,
+    db: psycopg.Connection[object],
+    schema: str,
+    vectors: VectorType,
+    role: str | None = None,
+) -> int:
+    try:
+        return pgschema.migrate(db, schema, vectors=vectors, role=role)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StoreVersionError(
+            f"{pool.name} has no tables of this version, and this role may not make them; let the "
+            "owner run `prefmem migrate DSN --role ROLE`"
+        ) from error
+
+
 class _Postgres:
     """The database, as rows want it."""
 
     duplicate = psycopg.errors.UniqueViolation
     locking = " for update of jobs skip locked"
+    sharing = " for share"
 
-    def __init__(self, pool: PgPool, schema: str) -> None:
-        self._pool, self._schema = pool, schema
-        self._role = ""
+    def __init__(self, pool: PgPool, schema: str, keys: UserKeys | None) -> None:
+        self._pool, self._schema, self._keys = pool, schema, keys
+        self._role = self.shard = ""
         self.vectors: Vectors = HalfBytes()
 
     def prepare(self, vectors: VectorType) -> None:
         """Make the tables where they are missing, and see that row-level security holds."""
         with self._pool.explained("open"), self._pool.alone() as db:
             if pgschema.version(db, self._schema) < len(pgschema.STEPS):
-                self._migrate(db, vectors)
+                _migrated(self._pool, db, self._schema, vectors)
             if pgschema.exempt(db):
                 self._role = APP_ROLE
-                found = db.execute(
-                    "select pg_has_role(current_user, oid, 'member') from pg_roles "
-                    "where rolname = %s",
-                    (APP_ROLE,),
-                ).fetchone()
-                if not (found and found[0]):
+                if not pgschema.may_be(db, APP_ROLE):
                     raise ConfigError(
                         f"row-level security does not bind the role of {self._pool.name}, and it "
                         f"cannot work as {APP_ROLE!r}; connect as another role, and let the owner "
                         "run `prefmem migrate DSN --role ROLE`"
                     )
-        kind = self.read_all(
-            lambda db: db.execute("select value from meta where key = 'vectors'").fetchone()[0]
-        )
-        if kind == "halfvec":
-            self.vectors = HalfVec()
+            if pgschema.vectors_of(db, self._schema) == "halfvec":
+                if self._keys is not None:
+                    raise ConfigError(
+                        f"{self._pool.name} holds vectors of pgvector, which cannot be encrypted; "
+                        "export the users, and load them into a schema with vectors='bytea'"
+                    )
+                self.vectors = HalfVec()
 
-    def _migrate(self, db: psycopg.Connection[object], vectors: VectorType) -> None:
-        try:
-            pgschema.migrate(db, self._schema, vectors=vectors)
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise StoreVersionError(
-                f"{self._pool.name} has no tables of this version, and this role may not make "
-                "them; let the owner run `prefmem migrate DSN --role ROLE`"
-            ) from error
+    def rewrite(self) -> bool:
+        """Rewrite the tables without the bytes of what was replaced, where this role owns them."""
+        with self._pool.explained("write"), self._pool.alone() as db:
+            for table in ("users", "events", "cards", "interactions", "edits", "jobs"):
+                db.execute(sql.SQL("vacuum (full) {}").format(sql.Identifier(self._schema, table)))
+        return True
 
     def read(self, work: Callable[[Connection, Uid], T], user: UserKey) -> T:
         uid = uid_of(user)
@@ -181,11 +285,39 @@ class _Postgres:
         if self._pool.open_here is not None:
             raise StoreError("a transaction is open already; finish it before the next")
         uid = uid_of(user)
+        begin = self._begin("begin", uid=uid, locked=True)
+        with self._pool.explained("write"), self._pool.transaction(begin, uid) as db:
+            if not db.began_with_row:
+                self._make(db, user, uid)
+            yield db, uid
+
+    @contextmanager
+    def hold(self, user: UserKey) -> Generator[tuple[Connection, Uid], None, None]:
+        uid = uid_of(user)
         with (
             self._pool.explained("write"),
             self._pool.transaction(self._begin("begin", uid=uid), uid) as db,
         ):
-            yield db, self.enter(db, user)
+            db.execute(f"select 1 from users where uid = ?{_FOR_UPDATE}", (uid,)).fetchone()
+            yield db, uid
+
+    def make(self, db: Connection, user: UserKey, mark: str) -> Uid:
+        uid = uid_of(user)
+        db.execute(
+            "insert into users (uid, tenant, ext_id, moved) values (?, ?, ?, ?) "
+            "on conflict do nothing",
+            (uid, user.tenant, user.user_id, mark),
+        )
+        db.execute(f"select 1 from users where uid = ?{_FOR_UPDATE}", (uid,)).fetchone()
+        return uid
+
+    def columns(self, db: Connection, table: str) -> tuple[str, ...]:
+        rows = db.execute(
+            "select attname from pg_attribute where attrelid = to_regclass(?) and attnum > 0 "
+            "and not attisdropped order by attnum",
+            (table,),
+        ).fetchall()
+        return tuple(row[0] for row in rows)
 
     def read_all(self, work: Callable[[Connection], T]) -> T:
         def once() -> T:
@@ -230,18 +362,18 @@ class _Postgres:
     def enter(self, db: Connection, user: UserKey) -> Uid:
         uid = uid_of(user)
         db.execute("select set_config('prefmem.uid', ?, true)", (str(uid),))
-        mine = "select tenant, ext_id from users where uid = ? for update"
-        if db.execute(mine, (uid,)).fetchone() is None:
-            db.execute(
-                "insert into users (uid, tenant, ext_id) values (?, ?, ?) on conflict do nothing",
-                (uid, user.tenant, user.user_id),
-            )
-            db.execute(mine, (uid,)).fetchone()
+        if db.execute(f"{_LOCKED} ?{_FOR_UPDATE}", (uid,)).fetchone() is None:
+            self._make(db, user, uid)
         return uid
 
-    def seal(self, db: Connection, user: UserKey, uid: Uid) -> Seal:
-        del db, user, uid
-        return OPEN
+    def seal(self, db: Connection, user: UserKey, uid: Uid, *, writing: bool = False) -> Seal:
+        return seal_of(self._keys, db, user, uid, writing=writing)
+
+    def secret(self, db: Connection) -> str:
+        return str(db.execute("select value from meta where key = 'secret'").fetchone()[0])
+
+    def audit_turn(self, db: Connection) -> None:
+        db.execute("select pg_advisory_xact_lock(?)", (_AUDIT_LOCK,))
 
     def next_revision(self, db: Connection) -> int:
         return int(db.execute("select nextval('revisions')").fetchone()[0])
@@ -264,10 +396,20 @@ class _Postgres:
     def scrub(self) -> bool:
         return False
 
-    def _begin(self, begin: str, **settings: object) -> sql.Composed:
-        """Give the statements that begin a transaction, in one message to the server."""
+    def _make(self, db: Connection, user: UserKey, uid: Uid) -> None:
+        """Make a user's row, unless another does, and lock it."""
+        if not self.shard:
+            self.make(db, user, "")
+        if db.execute(f"{_LOCKED} ?{_FOR_UPDATE}", (uid,)).fetchone() is None:
+            raise MovedError(self._pool.name)
+
+    def _begin(self, begin: str, *, locked: bool = False, **settings: object) -> sql.Composed:
+        """Give the statements that begin a transaction, in one message to the server.
+
+        With `locked`, the last one locks the row of the user, and gives it if there is one.
+        """
         parts = [
-            sql.SQL(cast(LiteralString, begin)),
+            sql.SQL(fixed(begin)),
             sql.SQL("set local search_path to {}, public").format(sql.Identifier(self._schema)),
         ]
         if self._role:
@@ -278,6 +420,9 @@ class _Postgres:
             )
             for name, value in settings.items()
         ]
+        if locked:
+            of = sql.Literal(str(settings["uid"]))
+            parts.append(sql.SQL(f"{_LOCKED} {{}}{_FOR_UPDATE}").format(of))
         return sql.SQL("; ").join(parts)
 
 
@@ -287,21 +432,20 @@ class HalfVec:
     column = "halfvec_send(vec)"
     mark = "?::halfvec"
 
-    def write(self, vector: Vector, seal: Seal) -> object:
-        """Give a unit vector, (e,), as pgvector writes it; it cannot be sealed."""
-        if seal is not OPEN:
-            raise ConfigError("encrypted vectors need vectors='bytea'; export, and make it anew")
+    def write(self, vector: Vector, card_id: str, seal: Seal) -> object:
+        """Give a card's unit vector, (e,), as pgvector writes it; it is never sealed."""
+        del card_id, seal
         half = vector.astype(np.float16).astype(np.float32)
         return "[" + ",".join(map(repr, half.tolist())) + "]"
 
-    def read(self, found: list[bytes], width: int, seal: Seal) -> Matrix:
-        """Read vectors into (n, e) float32 unit rows.
+    def read(self, found: Sequence[tuple[str, bytes]], width: int, seal: Seal) -> Matrix:
+        """Read the vectors of cards, by card id, into (n, e) float32 unit rows.
 
         Raises:
             StoreUnavailableError: A vector has another width.
         """
         del seal
-        rows = (np.frombuffer(blob, dtype=">f2", offset=4) for blob in found)  # after the width
+        rows = (np.frombuffer(blob, dtype=">f2", offset=4) for _, blob in found)  # after the width
         return codec.read_vectors([row.astype("<f2").tobytes() for row in rows], width)
 
 

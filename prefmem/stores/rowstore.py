@@ -1,24 +1,28 @@
 """A store on rows: every verb is a read in one picture, or a transaction."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeVar
 
-from prefmem.errors import BasisMismatchError
+from prefmem.errors import BasisMismatchError, ConfigError
 from prefmem.interaction import Entry, KeptEdit, UserState
-from prefmem.stores.audit import Act, card_name, read_acts, write_act
+from prefmem.stores.audit import Act, broken_at, card_name, read_acts, token_of, write_act
 from prefmem.stores.base import Base, Connection, Uid
-from prefmem.stores.erasures import Erased, everyone, read_times, token_of, write_times
+from prefmem.stores.erasures import Erased, everyone, read_times, write_times
 from prefmem.stores.jobs import RowJobs
+from prefmem.stores.packing import mark_of, name_of
+from prefmem.stores.places import MovedError
+from prefmem.stores.repair import Expected, Repair, Wrong, differing
 from prefmem.stores.rows import Rows
 from prefmem.stores.transaction import RowTransaction
-from prefmem.types import Action, Card, Erasure, Event, Shelf, Status, UserKey
+from prefmem.types import Action, Card, Check, Erasure, Event, Shelf, Status, UserKey, Vector
 
 T = TypeVar("T")
 
 
-class RowStore:
+class RowStore(ABC):
     """Keeps cards, events and states of many users as rows.
 
     Args:
@@ -34,6 +38,10 @@ class RowStore:
 
     def bind(self, basis: str, width: int) -> None:
         """Tie the store to one vector space, or check that it is tied to this one."""
+        if not self._base.shard and (name := self._base.read_all(name_of)):
+            raise ConfigError(
+                f"{self._name} is the shard {name!r} of several; open the memory with all of them"
+            )
         bound = self._base.bind(basis, width)
         if bound != (basis, str(width)):
             raise BasisMismatchError(
@@ -133,11 +141,16 @@ class RowStore:
         if not news:
             return 0
         held = [u for u in self.everyone() if token_of(listed.secret, u) in news]
-        for user in held:
-            self.forget_user(user, actor=actor, at=at)
+        self._remove(held, action="replay", actor=actor, at=at)
         with self._base.write_all() as db:
             write_times(db, news)
         return len(held)
+
+    @abstractmethod
+    def _remove(
+        self, users: Sequence[UserKey], *, action: Action, actor: str, at: datetime
+    ) -> Erasure:
+        """Remove everything held about users, and write down that they are erased."""
 
     @contextmanager
     def write(self, user: UserKey) -> Generator[RowTransaction, None, None]:
@@ -150,9 +163,59 @@ class RowStore:
         if transaction.forgot:
             self._base.scrub()
 
+    @contextmanager
+    def repairing(self, user: UserKey) -> Generator[Repair, None, None]:
+        """Open a transaction that can make a user's cards again."""
+        with self._base.write(user) as (db, uid):
+            repair = Repair(self._base, self._rows(db, user, uid, writing=True))
+            yield repair
+            if repair.forgot:
+                self._base.forgot(db)
+        if repair.forgot:
+            self._base.scrub()
+
+    def differing(
+        self, user: UserKey, wanted: Mapping[str, Expected], fresh: Mapping[str, Vector]
+    ) -> Wrong:
+        """Compare a user's cards with those that the log gives, and some vectors with fresh ones.
+
+        Args:
+            user: The user.
+            wanted: The cards, by id.
+            fresh: Unit vectors, (e,), of some of them, by card id.
+        """
+        return self._read(user, lambda rows: differing(rows, wanted, fresh))
+
+    def soundness(self) -> tuple[Check, ...]:
+        """Look for damage in what belongs to no single user."""
+
+        def look(db: Connection) -> tuple[Check, ...]:
+            place = broken_at(db)
+            count = int(db.execute("select count(*) from audit").fetchone()[0])
+            lines = f"{count:,} lines" if place is None else f"line {place} does not follow"
+            jobs = int(db.execute("select count(*) from jobs").fetchone()[0])
+            erasures = int(db.execute("select count(*) from erasures").fetchone()[0])
+            return (
+                Check("audit log", place is None, lines),
+                Check("queue", True, f"{jobs:,} windows wait"),
+                Check("erasures", True, f"{erasures:,} users must not come back"),
+            )
+
+        return self._base.read_all(look)
+
+    def as_shard(self, name: str) -> Base:
+        """Work as one of several stores from now on; gives the database."""
+        self._base.shard = name
+        return self._base
+
     def _read(self, user: UserKey, work: Callable[[Rows], T]) -> T:
-        return self._base.read(lambda db, uid: work(self._rows(db, user, uid)), user)
+        def look(db: Connection, uid: Uid) -> T:
+            if self._base.shard and not mark_of(db, uid).readable:
+                raise MovedError(self._name)
+            return work(self._rows(db, user, uid))
+
+        return self._base.read(look, user)
 
     def _rows(self, db: Connection, user: UserKey, uid: Uid, *, writing: bool = False) -> Rows:
         seal = self._base.seal(db, user, uid, writing=writing)
-        return Rows(db, user, uid, seal, self._base.vectors, self._width)
+        return Rows(db, user, uid, seal, self._base.vectors, self._width, self._base.shard)

@@ -132,7 +132,7 @@ class RowTransaction:
 
     def finish(self, job: Job) -> bool:
         """Remove a job, together with what this transaction writes; False where it is gone."""
-        return remove_job(self._db, self._uid, job)
+        return remove_job(self._base, self._db, self._uid, job)
 
     def audit(
         self, action: Action, *, actor: str, at: datetime, card_id: str = "", n: int = 1
