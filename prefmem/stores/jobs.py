@@ -17,6 +17,11 @@ _COLUMNS = (
 _BODY = "jobs.body"
 _RUNNING = "(owner <> '' and leased_until > ? and leased_until <= ?)"
 _DUE = "(due <= ? or due > ? or (? = 1 and tries = 0))"
+_IN_USE = "exists (select 1 from users where users.uid = jobs.uid and moved = '')"
+_COUNTED = (
+    "exists (select 1 from users where users.uid = jobs.uid "
+    "and (moved = '' or substr(moved, 1, 1) = '>'))"
+)
 _FIRST = (
     "jobs.id = (select min(other.id) from jobs as other where other.uid = jobs.uid "
     "and other.died_at is null)"
@@ -80,12 +85,7 @@ class RowJobs:
         self, owner: str, *, now: datetime, until: datetime, most: int, hurry: bool = False
     ) -> tuple[Job, ...]:
         """Take due jobs: the first of each user that has none running, the oldest due first."""
-        times = _times(now)
-        given = (*times, int(hurry), *times, most)
-        found = (
-            f"select jobs.id, jobs.uid from jobs where died_at is null and {_DUE} "  # noqa: S608  # fixed texts
-            f"and not {_RUNNING} and {_FIRST} order by due, jobs.id limit ?"
-        )
+        found, given = self._found("jobs.id, jobs.uid", now, most, hurry=hurry)
         if not self._base.read_all(lambda db: db.execute(found, given).fetchone()):
             return ()  # most often: then nobody waits for a lock
         with self._base.write_all() as db:
@@ -96,6 +96,18 @@ class RowJobs:
                 [(owner, until.timestamp(), *row) for row in rows],
             )
             return tuple(job for row in rows for job in self._read(db, "jobs.id = ?", row[0]))
+
+    def due(self, *, now: datetime, most: int, hurry: bool = False) -> tuple[float, ...]:
+        """Give when the jobs that `lease` would take were due, in its order."""
+        found, given = self._found("due", now, most, hurry=hurry)
+        return self._base.read_all(
+            lambda db: tuple(row[0] for row in db.execute(found, given).fetchall())
+        )
+
+    def held(self) -> int:
+        """Count all rows."""
+        asked = "select count(*) from jobs"
+        return self._base.read_all(lambda db: int(db.execute(asked).fetchone()[0]))
 
     def extend(self, owner: str, *, until: datetime) -> None:
         """Hold the owner's leases for longer."""
@@ -111,22 +123,16 @@ class RowJobs:
 
     def retry(self, job: Job, owner: str, *, due: datetime, error: str) -> None:
         """Put a leased job back for later; nothing where the owner lost the lease."""
-        self._change(
-            "owner = '', leased_until = 0, due = ?, error = ? where id = ? and owner = ?",
-            due.timestamp(), error, int(job.id), owner,
-        )  # fmt: skip
+        self._put_back(job, owner, "due", due, error)
 
     def bury(self, job: Job, owner: str, *, at: datetime, error: str) -> None:
         """Try a leased job no more, but keep it; nothing where the owner lost the lease."""
-        self._change(
-            "owner = '', leased_until = 0, died_at = ?, error = ? where id = ? and owner = ?",
-            at.timestamp(), error, int(job.id), owner,
-        )  # fmt: skip
+        self._put_back(job, owner, "died_at", at, error)
 
     def finish(self, job: Job) -> bool:
         """Remove a job; False where it is gone."""
         with self._base.write_all() as db:
-            return remove_job(db, self._base.uid(db, job.user), job)
+            return remove_job(self._base, db, self._known(db, job.user), job)
 
     def revive(self, user: UserKey) -> int:
         """Try the dead jobs of a user again, as if new; gives how many."""
@@ -134,7 +140,7 @@ class RowJobs:
             return db.execute(
                 "update jobs set died_at = null, tries = 0, due = queued_at "
                 "where uid = ? and died_at is not null",
-                (self._base.uid(db, user),),
+                (self._known(db, user),),
             ).rowcount
 
     def purge(self, before: datetime) -> int:
@@ -159,13 +165,38 @@ class RowJobs:
                 f"coalesce(sum(case when died_at is null and {_RUNNING} then 1 else 0 end), 0), "
                 "coalesce(sum(case when died_at is not null then 1 else 0 end), 0), "
                 f"min(case when {waits} then queued_at end), min(case when {waits} then due end) "
-                "from jobs",
+                f"from jobs where {_COUNTED if self._base.shard else '1 = 1'}",
                 times * 4,
             ).fetchone()
             return found
 
         waiting, running, dead, oldest, due = self._base.read_all(count)
         return Backlog(int(waiting), int(running), int(dead), _moment(oldest), _moment(due))
+
+    def _found(
+        self, columns: str, now: datetime, most: int, *, hurry: bool
+    ) -> tuple[str, tuple[float, ...]]:
+        """Give the query for the jobs that may begin, and what it is given."""
+        times = _times(now)
+        here = f"and {_IN_USE} " if self._base.shard else ""
+        return (
+            f"select {columns} from jobs where died_at is null and {_DUE} "  # noqa: S608  # fixed texts
+            f"and not {_RUNNING} and {_FIRST} {here}order by due, jobs.id limit ?",
+            (*times, int(hurry), *times, most),
+        )
+
+    def _known(self, db: Connection, user: UserKey) -> Uid:
+        """Give what stands for a user whose jobs are changed; in a shard, the rows must be here."""
+        return self._base.enter(db, user) if self._base.shard else self._base.uid(db, user)
+
+    def _put_back(self, job: Job, owner: str, column: str, at: datetime, error: str) -> None:
+        with self._base.write_all() as db:
+            which, given = _which(self._base, db, self._known(db, job.user), job)
+            db.execute(
+                f"update jobs set owner = '', leased_until = 0, {column} = ?, error = ? "  # noqa: S608  # fixed texts
+                f"where {which} and owner = ?",
+                (at.timestamp(), error, *given, owner),
+            )
 
     def _change(self, how: str, *given: str | float) -> None:
         with self._base.write_all() as db:
@@ -190,14 +221,25 @@ class RowJobs:
         return Job(
             user, session_id, turns, named,
             datetime.fromtimestamp(queued_at, UTC), datetime.fromtimestamp(due, UTC),
-            str(number), tries, error, bool(dead),
+            f"{self._base.shard}:{number}" if self._base.shard else str(number), tries, error,
+            bool(dead),
         )  # fmt: skip
 
 
-def remove_job(db: Connection, uid: Uid, job: Job) -> bool:
+def remove_job(base: Base, db: Connection, uid: Uid, job: Job) -> bool:
     """Remove a job of a user within an open transaction; False where it is gone."""
-    done = db.execute("delete from jobs where id = ? and uid = ?", (int(job.id), uid))
-    return bool(done.rowcount)
+    which, given = _which(base, db, uid, job)
+    return bool(db.execute(f"delete from jobs where {which}", given).rowcount)  # noqa: S608  # fixed texts
+
+
+def _which(base: Base, db: Connection, uid: Uid, job: Job) -> tuple[str, tuple[Uid, ...]]:
+    """Say which row a job is; one that moved here meanwhile is known by what it holds."""
+    shard, _, number = job.id.rpartition(":")
+    if shard == base.shard:
+        return "id = ? and uid = ?", (int(number), uid)
+    seal = base.seal(db, job.user, uid)
+    keys = json.dumps([seal.key(key, "jobs.keys") for key in job.keys])
+    return "uid = ? and session_id = ? and keys = ?", (uid, job.session_id, keys)
 
 
 def remove_dead(db: Connection, uid: Uid, quotes: Iterable[str], seal: Seal) -> None:

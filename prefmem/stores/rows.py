@@ -9,6 +9,7 @@ import numpy as np
 from prefmem.interaction import Entry, KeptEdit, Offer, UserState
 from prefmem.stores import codec, journal
 from prefmem.stores.base import Connection, Row, Uid, Vectors
+from prefmem.stores.places import revision
 from prefmem.stores.seal import Seal
 from prefmem.types import Card, Event, Shelf, Status, UserKey
 
@@ -21,27 +22,35 @@ class Rows:
     """The rows of one user, on a connection within a transaction."""
 
     def __init__(
-        self, db: Connection, user: UserKey, uid: Uid, seal: Seal, vectors: Vectors, width: int
+        self,
+        db: Connection,
+        user: UserKey,
+        uid: Uid,
+        seal: Seal,
+        vectors: Vectors,
+        width: int,
+        shard: str = "",
     ) -> None:
         """Look at the rows of a user."""
+        self.shard = shard
         self.db, self.user, self.uid, self.seal = db, user, uid, seal
         self.vectors, self.width = vectors, width
 
     def revision(self) -> int:
         """Number that changes whenever the user's cards do; 0 before the first."""
         row = self.db.execute("select rev from users where uid = ?", (self.uid,)).fetchone()
-        return int(row[0]) if row else 0
+        return revision(self.shard, int(row[0])) if row else 0
 
     def shelf(self, status: Status = "active") -> Shelf:
         """Read the vectors of the cards that have a status, ordered by number."""
-        revision = self.revision()
+        held = self.revision()
         rows: list[Row] = self.db.execute(
             f"select card_id, scope, {self.vectors.column}, confidence, ends, number from cards "  # noqa: S608  # a fixed text
             "where uid = ? and status = ? order by number",
             (self.uid, status),
         ).fetchall()
         return Shelf(
-            revision,
+            held,
             tuple(r[0] for r in rows),
             np.array([r[1] == "global" for r in rows], dtype=np.bool_),
             np.array([r[3] for r in rows], dtype=np.float32),
@@ -210,7 +219,7 @@ class Rows:
 def next_seq(rows: Rows) -> int:
     """Count the user's log up; 0 for an unknown user."""
     row = rows.db.execute(
-        "update users set seq = seq + 1 where uid = ? returning seq", (rows.uid,)
+        "update users set seq = seq + 1 where uid = ? and moved = '' returning seq", (rows.uid,)
     ).fetchone()
     return int(row[0]) if row else 0
 
