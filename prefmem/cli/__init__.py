@@ -13,6 +13,7 @@ from prefmem.cli import (
     cards,
     dialogue,
     health,
+    migrate,
     pairs,
     selftest,
     training,
@@ -46,6 +47,7 @@ app.command()(bulk.extract)
 app.add_typer(training.app, name="train")
 app.command()(worker.worker)
 app.command()(health.doctor)
+app.command()(migrate.migrate)
 app.add_typer(selftest.app, name="selftest")
 
 

@@ -6,12 +6,13 @@ a call that has an idempotency key is safe.
 """
 
 import os
+import re
 import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from time import monotonic, sleep
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -22,15 +23,16 @@ from prefmem.errors import InputError, StoreError, StoreUnavailableError
 from prefmem.stores.base import Cursor
 
 _PAUSE = 0.05  # seconds between two tries
+_PASSING = re.compile("starting up|shutting down|in recovery|too many|remaining connection")
 T = TypeVar("T")
 
 
 class PgConnection:
     """A connection within a transaction, for statements with question marks."""
 
-    def __init__(self, raw: Connection[Any]) -> None:
+    def __init__(self, raw: Connection[Any], *, began_with_row: bool = False) -> None:
         """Use a connection."""
-        self.raw = raw
+        self.raw, self.began_with_row = raw, began_with_row
 
     def execute(self, text: str, given: Sequence[Any] = (), /) -> Cursor:
         """Run a statement."""
@@ -67,6 +69,7 @@ class PgPool:
     @property
     def open_here(self) -> tuple[PgConnection, UUID | None] | None:
         """The transaction of this thread, and whose rows it is about."""
+        self._here()
         return getattr(self._mine, "open", None)
 
     @contextmanager
@@ -74,9 +77,9 @@ class PgPool:
         self, begin: sql.Composed, user: UUID | None, *, wait: float | None = None
     ) -> Generator[PgConnection, None, None]:
         """Lend a connection on which `begin` has run; commit afterwards, or undo all of it."""
-        connection = self._begun(begin, self.wait if wait is None else wait)
+        connection, row = self._begun(begin, self.wait if wait is None else wait)
         before = self.open_here
-        self._mine.open = (PgConnection(connection), user)
+        self._mine.open = (PgConnection(connection, began_with_row=row), user)
         try:
             yield self._mine.open[0]
             connection.execute("commit")
@@ -90,9 +93,21 @@ class PgPool:
 
     @contextmanager
     def alone(self) -> Generator[Connection[Any], None, None]:
-        """Lend a connection outside of a transaction, for upkeep."""
-        self._here()
-        with self._pool.connection(timeout=self.wait) as connection:
+        """Open a connection outside of a transaction, for upkeep; a refusal is said at once."""
+        until = monotonic() + self.wait
+        while True:
+            try:
+                connection = psycopg.connect(
+                    self._dsn, autocommit=True, prepare_threshold=None,
+                    connect_timeout=max(2, int(self.wait)),
+                )  # fmt: skip
+                break
+            except psycopg.OperationalError as error:
+                refused = "FATAL:" in str(error) and not _PASSING.search(str(error))
+                if refused or monotonic() > until:
+                    raise
+                sleep(_PAUSE)
+        with connection:
             yield connection
 
     @contextmanager
@@ -100,17 +115,21 @@ class PgPool:
         """Say what happened, and what to do, where PostgreSQL fails."""
         try:
             yield
-        except psycopg.DataError as error:
-            raise InputError(f"PostgreSQL cannot hold this: {error}") from error
+        except (psycopg.DataError, UnicodeEncodeError) as error:
+            told = f"PostgreSQL cannot hold this text: {type(error).__name__}"
+            raise InputError(f"{told}; NUL and lone surrogates must go") from None
         except psycopg.Error as error:
             told = f"cannot {doing} {self.name}: {type(error).__name__}; {_help(error)}"
+            if doing in ("open", "migrate") and error.sqlstate is None:
+                told += f" ({' '.join(str(error).split())})"  # libpq's, which shows no password
             raise StoreUnavailableError(told) from error
 
     def close(self) -> None:
         """Close all connections; closing twice is fine."""
         self._pool.close()
 
-    def _begun(self, begin: sql.Composed, wait: float) -> Connection[Any]:
+    def _begun(self, begin: sql.Composed, wait: float) -> tuple[Connection[Any], bool]:
+        """Give a connection on which `begin` has run, and whether its last statement gave a row."""
         self._here()
         if self._pool.closed:
             raise StoreError(f"{self.name} is closed; open a new memory")
@@ -118,8 +137,10 @@ class PgPool:
         while True:
             connection = self._pool.getconn(timeout=max(0.01, until - monotonic()))
             try:
-                connection.execute(begin)
-                return connection
+                cursor = connection.execute(begin)
+                while cursor.nextset():
+                    pass
+                return connection, cursor.rowcount > 0
             except BaseException as error:
                 with suppress(psycopg.Error):
                     connection.execute("rollback")
@@ -180,7 +201,12 @@ def named(dsn: str) -> str:
 
 @cache
 def _translated(text: str) -> LiteralString:
-    return cast(LiteralString, text.replace("?", "%s"))
+    return fixed(text.replace("?", "%s"))
+
+
+def fixed(text: str) -> LiteralString:
+    """Vouch for a statement that nothing given has entered."""
+    return text  # pyright: ignore[reportReturnType]  # that is what is vouched for
 
 
 def _help(error: psycopg.Error) -> str:

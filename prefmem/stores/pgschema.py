@@ -5,11 +5,13 @@ Row-level security shows a transaction the rows of the user that it has named, a
 where a statement forgets to say whose.
 """
 
-from typing import Any, Literal, LiteralString, TypeAlias, cast
+from contextlib import suppress
+from typing import Any, Literal, TypeAlias
 
 from psycopg import Connection, errors, sql
 
 from prefmem.errors import ConfigError, StoreVersionError
+from prefmem.stores.pgpool import fixed
 
 VectorType: TypeAlias = Literal["bytea", "halfvec"]
 APP_ROLE = "prefmem_app"
@@ -146,6 +148,12 @@ STEPS: tuple[str, ...] = (
     insert into meta values ('secret', replace(
         gen_random_uuid()::text || gen_random_uuid()::text || gen_random_uuid()::text, '-', ''));
     """,
+    # key_id: name of the key that the user's values are sealed with, in a key ring elsewhere
+    """
+    alter table users add column key_id text collate "C" not null default '';
+
+    create index users_by_key on users (key_id) where key_id <> '';
+    """,
 )
 _OWNED = ("users", "events", "cards", "retired", "interactions", "edits", "jobs")
 _ME = "uid = nullif(current_setting('prefmem.uid', true), '')::uuid"
@@ -173,14 +181,16 @@ def migrate(
     """
     with db.transaction():
         db.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-        db.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(schema)))
+        there = db.execute("select 1 from pg_namespace where nspname = %s", (schema,)).fetchone()
+        if there is None:  # asked first, as `if not exists` wants the right to make one
+            db.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
         if vectors == "halfvec":
             _want_halfvec(db)
         db.execute(sql.SQL("set local search_path to {}, public").format(sql.Identifier(schema)))
         before = version(db, schema)
         for number, step in enumerate(STEPS[before:], start=before + 1):
             text = step.replace("{vectors}", vectors)
-            db.execute(cast(LiteralString, text))
+            db.execute(fixed(text))
             db.execute(
                 "insert into meta values ('schema', %s) "
                 "on conflict (key) do update set value = excluded.value",
@@ -204,8 +214,7 @@ def version(db: Connection[Any], schema: str) -> int:
     Raises:
         StoreVersionError: A newer prefmem made it.
     """
-    table = f"{schema}.meta"
-    found = db.execute("select to_regclass(%s)", (table,)).fetchone()
+    found = db.execute("select to_regclass(format('%%I.meta', %s::text))", (schema,)).fetchone()
     if found is None or found[0] is None:
         return 0
     asked = sql.SQL("select value from {} where key = 'schema'").format(
@@ -221,6 +230,14 @@ def version(db: Connection[Any], schema: str) -> int:
     return held
 
 
+def vectors_of(db: Connection[Any], schema: str) -> VectorType:
+    """Give the type of the vectors of a schema that is there."""
+    row = db.execute(
+        sql.SQL("select value from {} where key = 'vectors'").format(sql.Identifier(schema, "meta"))
+    ).fetchone()
+    return "halfvec" if row and row[0] == "halfvec" else "bytea"
+
+
 def exempt(db: Connection[Any]) -> bool:
     """Whether row-level security does not bind who is connected."""
     row = db.execute(
@@ -233,9 +250,7 @@ def _protect(db: Connection[Any], table: str) -> None:
     name = sql.Identifier(table)
     for told in ("enable", "force"):
         db.execute(
-            sql.SQL("alter table {} {} row level security").format(
-                name, sql.SQL(cast(LiteralString, told))
-            )
+            sql.SQL("alter table {} {} row level security").format(name, sql.SQL(fixed(told)))
         )
     policies = [("own", "all", _ME)]
     if table == "users":
@@ -248,8 +263,8 @@ def _protect(db: Connection[Any], table: str) -> None:
             sql.SQL("create policy {} on {} for {} using ({})").format(
                 sql.Identifier(policy),
                 name,
-                sql.SQL(cast(LiteralString, action)),
-                sql.SQL(cast(LiteralString, rule)),
+                sql.SQL(fixed(action)),
+                sql.SQL(fixed(rule)),
             )
         )
 
@@ -267,14 +282,44 @@ def _want_halfvec(db: Connection[Any]) -> None:
         ) from error
 
 
+def may_be(db: Connection[Any], role: str) -> bool:
+    """Whether who is connected may work as a role."""
+    held = "set" if db.info.server_version >= 160_000 else "member"
+    row = db.execute(
+        "select pg_has_role(current_user, oid, %s) from pg_roles where rolname = %s", (held, role)
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def _make_role(db: Connection[Any]) -> None:
-    if db.execute("select 1 from pg_roles where rolname = %s", (APP_ROLE,)).fetchone() is None:
-        db.execute(sql.SQL("create role {} nologin").format(sql.Identifier(APP_ROLE)))
+    name = sql.Identifier(APP_ROLE)
+    there = "select 1 from pg_roles where rolname = %s"
+    with suppress(errors.DuplicateObject, errors.UniqueViolation), db.transaction():
+        if db.execute(there, (APP_ROLE,)).fetchone() is None:
+            db.execute(sql.SQL("create role {} nologin").format(name))
+    if may_be(db, APP_ROLE):
+        return
+    try:
+        with db.transaction():
+            db.execute(sql.SQL("grant {} to current_user").format(name))
+    except errors.InsufficientPrivilege as error:
+        raise ConfigError(
+            f"row-level security does not bind this role, and it cannot work as {APP_ROLE!r}; let "
+            f"a superuser run `grant {APP_ROLE} to ROLE`, or use a role without BYPASSRLS"
+        ) from error
 
 
 def _allow(db: Connection[Any], schema: str, role: str) -> None:
-    if db.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
+    found = db.execute(
+        "select rolsuper or rolbypassrls from pg_roles where rolname = %s", (role,)
+    ).fetchone()
+    if found is None:
         raise ConfigError(f"there is no role {role!r}; create it first, with LOGIN")
+    if found[0]:
+        raise ConfigError(
+            f"row-level security does not bind the role {role!r}; name one that is no superuser "
+            "and has no BYPASSRLS"
+        )
     names = {"schema": sql.Identifier(schema), "role": sql.Identifier(role)}
     for told in (
         "grant usage on schema {schema} to {role}",
@@ -282,4 +327,4 @@ def _allow(db: Connection[Any], schema: str, role: str) -> None:
         "revoke update, delete on {schema}.audit from {role}",
         "grant usage on all sequences in schema {schema} to {role}",
     ):
-        db.execute(sql.SQL(cast(LiteralString, told)).format(**names))
+        db.execute(sql.SQL(fixed(told)).format(**names))
