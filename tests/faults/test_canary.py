@@ -1,0 +1,27 @@
+"""Nobody is given another user's words, whatever is called at once."""
+
+from pathlib import Path
+
+import pytest
+
+from prefmem.selftest.canary import run, word
+from prefmem.selftest.ground import Ground
+
+
+def test_no_foreign_word_comes_back(tmp_path: Path) -> None:
+    finding = run(Ground(tmp_path, seed=3), 640)
+    assert finding.passed, finding.told
+    assert finding.size >= 640
+    assert finding.figures["users"] == 64
+    assert finding.figures["answers_with_own_word"] > 200
+
+
+@pytest.mark.long
+def test_no_foreign_word_comes_back_in_many_calls(tmp_path: Path) -> None:
+    finding = run(Ground(tmp_path, seed=4), 100_000)
+    assert finding.passed, finding.told
+
+
+def test_words_are_each_users_own() -> None:
+    assert len({word(1, n) for n in range(1_000)}) == 1_000
+    assert word(1, 5) == word(1, 5) != word(2, 5)
