@@ -1,10 +1,13 @@
 """The index finds what a plain search finds; the cache holds what fits and what is current."""
 
+import subprocess
+import sys
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prefmem.stores.faiss import IndexCache, UserIndex
+from prefmem.stores.faiss import IndexCache, Plain, UserIndex
 from prefmem.types import Shelf, UserKey, Vector
 
 
@@ -31,6 +34,37 @@ def test_it_equals_a_plain_search(rows: int, k: int, width: int, seed: int) -> N
     assert np.allclose(cosines, best, atol=1e-5)
     assert np.allclose(plain[positions], cosines, atol=1e-5)
     assert (np.diff(cosines) <= 0).all()
+
+
+@given(st.integers(1, 200), st.integers(1, 20), st.integers(1, 12), st.integers(0, 10_000))
+def test_numpy_finds_the_same_in_the_same_order(
+    rows: int, k: int, different: int, seed: int
+) -> None:
+    few = shelf(different, width=16, seed=seed)
+    drawn = np.random.default_rng(seed).integers(0, different, rows)
+    ids = tuple(f"c{n:05}" for n in range(rows))
+    cards = Shelf(1, ids, np.zeros(rows, np.bool_), np.ones(rows, np.float32), few.matrix[drawn])
+    query, living = unit(16, seed + 1), np.random.default_rng(seed).random(rows) < 0.9
+    plain = UserIndex.build(cards, kind=Plain)
+    for given_living in (None, living):
+        found, cosines = UserIndex.build(cards).search(query, k, living=given_living)
+        other, others = plain.search(query, k, living=given_living)
+        assert found.tolist() == other.tolist()
+        assert cosines.tolist() == others.tolist()
+        ties = np.diff(cosines) == 0
+        assert (np.diff(found)[ties] > 0).all()
+
+
+def test_without_faiss_the_search_is_numpys() -> None:
+    code = (
+        "import sys; sys.modules['faiss'] = None; import numpy as np\n"
+        "from prefmem.stores.faiss import UserIndex; from prefmem.types import Shelf\n"
+        "rows = np.eye(3, dtype=np.float32)\n"
+        "cards = Shelf(1, ('a', 'b', 'c'), np.zeros(3, np.bool_), np.ones(3, np.float32), rows)\n"
+        "print(UserIndex.build(cards).search(rows[1], 2)[0].tolist())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[1, 0]\n"
 
 
 def test_half_precision_loses_no_neighbour() -> None:

@@ -42,7 +42,8 @@ def make(dsn: str, schema: str) -> Iterator[Make]:
     opened: list[PostgresStore] = []
 
     def one(address: str = dsn, **given: Any) -> PostgresStore:  # noqa: ANN401  # its arguments
-        store = PostgresStore(address, **{"schema": schema, "wait": 10.0, **given})
+        settings: dict[str, Any] = {"schema": schema, "wait": 10.0, **given}
+        store = PostgresStore(address, **settings)
         opened.append(store)
         return store
 
