@@ -123,7 +123,7 @@ def _planted(memory: PreferenceMemory, given: Mapping[str, Any]) -> Mapping[int,
             user, own = f"u{number}", word(given["seed"], number)
             said = f"When writing mails, always greet {own}. Never mention {own}."
             report = memory.learn([("user", said)], user_id=user)
-            recall = memory.recall("write a mail", user_id=user)
+            recall = memory.recall("write a mail", user_id=user, strict=True)
             planted[number] = [report.added[0].id, report.events[0], recall.id]
 
     _together(some)
@@ -166,8 +166,10 @@ class _Caller:
         card, event, recall = self._planted[str(mine)]
         more = f"{own} {self._name}.{number}".replace(".", " ")
         uses: dict[str, Callable[[], object]] = {
-            "recall": lambda: memory.recall("write a mail", user_id=user, why=True),
-            "render": lambda: memory.render(memory.recall("greet mails", user_id=user)),
+            "recall": lambda: memory.recall("write a mail", user_id=user, why=True, strict=True),
+            "render": lambda: memory.render(
+                memory.recall("greet mails", user_id=user, strict=True), strict=True
+            ),
             "list": lambda: memory.list(user_id=user),
             "get": lambda: memory.get(card, user_id=user),
             "edit": lambda: memory.edit(card, user_id=user, action=f"greet {more}"),
@@ -197,9 +199,9 @@ class _Caller:
             "history": lambda: memory.history(card, user_id=user),
             "undo": lambda: memory.undo(event, user_id=user),
             "feedback": lambda: memory.feedback(recall, -1.0, user_id=user),
-            "render": lambda: memory.render([card], user_id=user),
+            "render": lambda: memory.render([card], user_id=user, strict=True),
             "recall": lambda: (
-                memory.recall(f"greet {word(self._seed, theirs)}", user_id=user).rules
+                memory.recall(f"greet {word(self._seed, theirs)}", user_id=user, strict=True).rules
             ),
         }
         name = self._rng.choice(list(uses))

@@ -71,7 +71,7 @@ def run(ground: Ground, size: int) -> Finding:
     ):
         _plant(memory, people, ground)
         for person in erased[:: _MORE * 2]:  # indexes of another handle
-            other.recall(f"writing {person}", user_id=person)
+            other.recall(f"writing {person}", user_id=person, strict=True)
         _hide(memory, erased, hidden)
         there = search(ground.folder, hidden)  # else nothing found would mean nothing
         forgotten = _forget_cards(memory, kept[:_ALONE], hidden)
@@ -146,7 +146,9 @@ def _plant(memory: PreferenceMemory, people: Sequence[str], ground: Ground) -> N
         said = f"When writing {person}, always sign as {person}. Never rest {person}."
         memory.learn([("user", said)], user_id=person, session_id=f"s-{person}")
         if number % _MORE < 2:
-            recall = memory.recall(f"writing {person}", user_id=person, session_id=f"s-{person}")
+            recall = memory.recall(
+                f"writing {person}", user_id=person, session_id=f"s-{person}", strict=True
+            )
             with suppress(NotFoundError):  # a busy store drops what was offered
                 memory.feedback(recall, 1.0, user_id=person)
             memory.learn_from_edit(f"Hello {person}", f"Hi {person}", person, user_id=person)
@@ -181,7 +183,7 @@ def _forget_cards(memory: PreferenceMemory, people: Sequence[str], hidden: Hidde
     for person in people:
         mark = f"kx7q{hashlib.sha256(person.encode()).hexdigest()[:12]}"
         card = memory.add(f"painting {mark}", f"use {mark}", user_id=person)
-        memory.recall(f"painting {mark}", user_id=person)
+        memory.recall(f"painting {mark}", user_id=person, strict=True)
         hidden.marks |= {mark.encode(), card.id.encode()}
         hidden.vectors.add(_half(HashEmbedder().embed([card.text])[0]))
         memory.forget(card.id, user_id=person)
@@ -219,7 +221,7 @@ def _traces(
     memory.flush(timeout=5)
     for number, person in enumerate(people):
         user = memory if number % _MORE else other
-        yield bool(user.recall(f"writing {person}", user_id=person).candidates)
+        yield bool(user.recall(f"writing {person}", user_id=person, strict=True).candidates)
         held = user.export(user_id=person)
         yield any(held[name] for name in ("cards", "events", "interactions", "edits", "jobs"))
 

@@ -166,7 +166,7 @@ def sample_export() -> dict[str, Any]:
     with _memory() as memory:
         memory.learn([("user", _SAID)], user_id="ann", session_id="s")
         card = memory.add("writing mails", "sign as Ann", user_id="ann")
-        first = memory.recall("write code", user_id="ann", session_id="s")
+        first = memory.recall("write code", user_id="ann", session_id="s", strict=True)
         said = [("user", "write code"), ("assistant", "done"), ("user", "not tabs again")]
         memory.learn(said, user_id="ann", session_id="s")
         memory.edit(card.id, user_id="ann", action="sign as A.")
@@ -194,7 +194,7 @@ def _parts(blobs: Sequence[bytes]) -> tuple[list[Any], list[bytes], list[bytes]]
     bodies = [blob[5:].partition(b"\n")[2] for blob in blobs]
     with _memory() as memory:
         memory.learn([("user", _SAID)], user_id="ann")
-        memory.recall("write code", user_id="ann")
+        memory.recall("write code", user_id="ann", strict=True)
         memory.learn([("user", "write code"), ("user", "not tabs again")], user_id="ann")
         return heads, bodies, [journal.write_state(memory.get_user("ann"))]
 
@@ -294,8 +294,8 @@ class _Memories:
         held = memory.export(user_id=user)
         again = memory.load(held, user_id=user)
         assert not again.added
-        recalled = memory.recall("write code", user_id=user)
-        check_lines(memory.render(recalled, user_id=user))
+        recalled = memory.recall("write code", user_id=user, strict=True)
+        check_lines(memory.render(recalled, user_id=user, strict=True))
         assert len(memory.list(user_id="bystander")) == 1
 
     def ids(self, names: Sequence[Any]) -> None:
@@ -306,7 +306,7 @@ class _Memories:
             other = memory.in_tenant(tenant)
             other.learn([("user", "Always rest.")], user_id=user, session_id=session)
             assert [c.text for c in other.list(user_id=user)] == ["Rest."]
-            other.recall("rest", user_id=user, session_id=session)
+            other.recall("rest", user_id=user, session_id=session, strict=True)
             assert other.forget_user(user_id=user).cards == 1
         for use in (
             lambda: memory.add("", "rest", user_id=user),
@@ -316,7 +316,7 @@ class _Memories:
             lambda: memory.history(card, user_id="bystander"),
             lambda: memory.undo(event, user_id="bystander"),
             lambda: memory.feedback(event, 1.0, user_id="bystander", card_id=card, key=key),
-            lambda: memory.render([card, event], user_id="bystander"),
+            lambda: memory.render([card, event], user_id="bystander", strict=True),
             lambda: memory.get_user(user),
             lambda: memory.export(user_id=user),
             lambda: memory.revive(user_id=user),
@@ -338,8 +338,8 @@ class _Memories:
             assert again.skipped == first.turns + first.skipped
         with suppress(InputError):
             memory.learn_later(said, user_id=user)
-            recalled = memory.recall(said, user_id=user)
-            check_lines(memory.render(recalled, user_id=user))
+            recalled = memory.recall(said, user_id=user, strict=True)
+            check_lines(memory.render(recalled, user_id=user, strict=True))
         memory.forget_user(user_id=user)
 
     def by_hand(self, slots: tuple[str, str]) -> None:
@@ -351,9 +351,13 @@ class _Memories:
             assert card.text.isprintable()
             assert memory.add(condition, action, user_id=user).id == card.id
             memory.edit(card.id, user_id=user, action=f"{action} now")
-        check_lines(memory.render(memory.recall(action, user_id=user, context=condition)))
+        check_lines(
+            memory.render(
+                memory.recall(action, user_id=user, context=condition, strict=True), strict=True
+            )
+        )
         with suppress(InputError):
-            memory.learn_from_edit(condition, action, user_id=user)
+            memory.learn_from_edit(condition[:300], action[:300], user_id=user)
 
 
 def _kept(said: Any) -> Any:  # noqa: ANN401  # any shape
