@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import struct
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias, cast
@@ -42,6 +44,8 @@ from prefmem.types import (
     Vector,
 )
 
+_HALF = 2  # bytes of a component
+_CRC = struct.Struct("<IB")  # of a vector: CRC32, and `_HALF`, which makes the length odd
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 Number: TypeAlias = Annotated[float, Field(ge=-1e9, le=1e9)]  # of a vector
@@ -633,18 +637,34 @@ def _alone(record: CardRecord, card_id: str) -> CardRecord:
 
 
 def write_vector(vector: Vector) -> bytes:
-    """Give a vector as float16 bytes, little endian."""
-    return vector.astype("<f2").tobytes()
+    """Give a vector as float16 bytes, little endian, and five bytes with their checksum."""
+    data = vector.astype("<f2").tobytes()
+    return data + _CRC.pack(zlib.crc32(data), _HALF)
+
+
+def halves(blob: bytes) -> bytes:
+    """Give the float16 bytes of a vector: what has no checksum was written before there was one.
+
+    Raises:
+        StoreUnavailableError: The checksum is another one.
+    """
+    if len(blob) % _HALF == 0:
+        return blob
+    data = blob[: -_CRC.size]
+    if blob != data + _CRC.pack(zlib.crc32(data), _HALF):
+        raise _damaged("vector")
+    return data
 
 
 def read_vectors(blobs: list[bytes], width: int) -> Vector:
     """Read float16 vectors into (n, e) float32 unit rows.
 
     Raises:
-        StoreUnavailableError: A vector has another width.
+        StoreUnavailableError: A vector has another width, or is damaged.
     """
     if not blobs:
         return np.zeros((0, width), dtype=np.float32)
+    blobs = [halves(blob) for blob in blobs]
     if any(len(blob) != 2 * width for blob in blobs):
         raise _damaged("vector")
     matrix = np.frombuffer(b"".join(blobs), dtype="<f2").astype(np.float32)

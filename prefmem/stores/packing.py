@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from prefmem.errors import StoreUnavailableError
+from prefmem.stores import codec
 from prefmem.stores.base import Base, Connection, Uid
 from prefmem.stores.places import Mark
 from prefmem.stores.seal import OPEN
@@ -119,7 +120,7 @@ def _insert(base: Base, db: Connection, uid: Uid, table: str, packed: Packed) ->
 
 
 def _written(base: Base, card_id: str, halves: bytes) -> object:
-    vector = np.frombuffer(halves, dtype="<f2").astype(np.float32)
+    vector = np.frombuffer(codec.halves(halves), dtype="<f2").astype(np.float32)
     return base.vectors.write(vector, card_id, OPEN)
 
 

@@ -1,10 +1,15 @@
-"""What stands between a value and its column: nothing, or a cipher with a key for each user.
+"""What stands between a value and its column: a checksum, or a cipher with a key for each user.
 
 A value is sealed for one place: `column` (`table.column`) and `row`, what names its row within the
 user. Sealed values do not open in another place.
 """
 
+import zlib
 from typing import Protocol
+
+from prefmem.errors import StoreUnavailableError
+
+_MARK = "\x1e"  # between a text and its checksum: no JSON holds it
 
 
 class Seal(Protocol):
@@ -53,17 +58,29 @@ class Seal(Protocol):
 
 
 class Open:
-    """Keeps values as they are."""
+    """Keeps values readable: texts with a checksum over them and their place, as SQLite has none.
+
+    Bytes have one of their own. A text of before, without a checksum, is read as it is.
+    """
 
     def text(self, text: str, column: str, row: str | int = "") -> str:
-        """Give the text."""
-        del column, row
-        return text
+        """Give the text, and nine characters behind it."""
+        return f"{text}{_MARK}{_checksum(text, column, row)}"
 
     def open_text(self, sealed: str, column: str, row: str | int = "") -> str:
-        """Give the text."""
-        del column, row
-        return sealed
+        """Give the text.
+
+        Raises:
+            StoreUnavailableError: It is damaged, or was written for another place.
+        """
+        text, mark, told = sealed[:-9], sealed[-9:-8], sealed[-8:]
+        if mark != _MARK:
+            return sealed
+        if told != _checksum(text, column, row):
+            raise StoreUnavailableError(
+                f"a value of {column} is damaged; restore a backup of the store"
+            )
+        return text
 
     def blob(self, blob: bytes, column: str, row: str | int = "") -> bytes:
         """Give the bytes."""
@@ -88,6 +105,10 @@ class Open:
     def name(self, digest: bytes) -> bytes:
         """Give the hash."""
         return digest
+
+
+def _checksum(text: str, column: str, row: str | int) -> str:
+    return f"{zlib.crc32(f'{column}{_MARK}{row}{_MARK}{text}'.encode(errors='replace')):08x}"
 
 
 OPEN = Open()

@@ -12,7 +12,7 @@ from prefmem.errors import ConfigError, StoreUnavailableError
 from prefmem.stores.base import Base, Connection, Row, Uid
 from prefmem.stores.keys import UserKeys
 from prefmem.stores.rows import EDIT_TEXTS
-from prefmem.stores.seal import Seal
+from prefmem.stores.seal import OPEN, Seal
 from prefmem.types import UserKey
 
 _IN_A_QUERY = 500
@@ -165,11 +165,17 @@ def _seal_user(db: Connection, uid: Uid, seal: Seal) -> None:
     def rows(sql: str) -> list[Row]:
         return db.execute(f"{sql} where uid = ?", (uid,)).fetchall()
 
+    def sealed(text: str, column: str, row: str | int) -> str:
+        return seal.text(OPEN.open_text(text, column, row), column, row)
+
+    def text(plain: str, column: str, row: str | int) -> str:
+        return seal.text(OPEN.open_text(plain, column, row), column, row)
+
     db.executemany(
         "update cards set rule_hash = ?, body = ?, vec = ? where uid = ? and card_id = ?",
         [
             (
-                seal.name(rule), seal.text(body, "cards.body", card_id),
+                seal.name(rule), text(body, "cards.body", card_id),
                 seal.blob(vec, "cards.vec", card_id), uid, card_id,
             )
             for card_id, rule, body, vec in rows("select card_id, rule_hash, body, vec from cards")
@@ -178,7 +184,7 @@ def _seal_user(db: Connection, uid: Uid, seal: Seal) -> None:
     db.executemany(
         "update events set key = ?, body = ? where uid = ? and seq = ?",
         [
-            (seal.key(key, "events.key"), seal.text(body, "events.body", seq), uid, seq)
+            (seal.key(key, "events.key"), text(body, "events.body", seq), uid, seq)
             for seq, key, body in rows("select seq, key, body from events")
         ],
     )
@@ -198,8 +204,8 @@ def _seal_user(db: Connection, uid: Uid, seal: Seal) -> None:
             (
                 seal.key(key, "edits.key"),
                 *(
-                    seal.text(text, f"edits.{name}", key)
-                    for name, text in zip(EDIT_TEXTS, texts, strict=True)
+                    text(said, f"edits.{name}", key)
+                    for name, said in zip(EDIT_TEXTS, texts, strict=True)
                 ),
                 uid, seq,
             )
@@ -211,7 +217,7 @@ def _seal_user(db: Connection, uid: Uid, seal: Seal) -> None:
         [
             (
                 json.dumps([seal.key(key, "jobs.keys") for key in json.loads(keys)]),
-                seal.text(body, "jobs.body", session_id), uid, number,
+                text(body, "jobs.body", session_id), uid, number,
             )
             for number, session_id, keys, body in rows(
                 "select id, session_id, keys, body from jobs"

@@ -14,6 +14,7 @@ from prefmem import Card, Evidence, InputError, Preference, Scope, UserState
 from prefmem.errors import StoreUnavailableError
 from prefmem.interaction import Entry, Observation, Offer
 from prefmem.stores import codec
+from prefmem.stores.seal import OPEN
 from prefmem.types import Change, Event
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -86,7 +87,7 @@ def test_one_card_is_taken_out_of_the_changes() -> None:
 
 def test_vectors_come_back_as_unit_rows() -> None:
     blob = codec.write_vector(np.array([0.6, 0.8, 0], np.float32))
-    assert len(blob) == 6
+    assert len(blob) == 6 + 5
     rows = codec.read_vectors([blob, bytes(6)], 3)
     assert rows[0] == pytest.approx([0.6, 0.8, 0], abs=1e-3)
     assert np.linalg.norm(rows[0]) == pytest.approx(1)
@@ -94,6 +95,23 @@ def test_vectors_come_back_as_unit_rows() -> None:
     assert codec.read_vectors([], 3).shape == (0, 3)
     with pytest.raises(StoreUnavailableError, match="a vector is damaged"):
         codec.read_vectors([blob, blob[:-1]], 3)
+
+
+def test_a_bit_that_flips_in_a_value_is_named() -> None:
+    blob = codec.write_vector(np.array([0.6, 0.8, 0], np.float32))
+    assert codec.read_vectors([blob[:6]], 3)[0] == pytest.approx([0.6, 0.8, 0], abs=1e-3)  # of old
+    for place in range(8 * len(blob)):
+        damaged = bytearray(blob)
+        damaged[place // 8] ^= 1 << place % 8
+        with pytest.raises(StoreUnavailableError, match="restore a backup"):
+            codec.read_vectors([bytes(damaged)], 3)
+
+    text = OPEN.text('["Use SI."]', "events.body", 7)
+    assert OPEN.open_text(text, "events.body", 7) == '["Use SI."]'
+    assert OPEN.open_text('["Use SI."]', "events.body", 7) == '["Use SI."]'  # of old
+    for changed, row in ((text.replace("SI", "SJ"), 7), (text[:-1] + "g", 7), (text, 8)):
+        with pytest.raises(StoreUnavailableError, match=r"events\.body is damaged; restore a"):
+            OPEN.open_text(changed, "events.body", row)
 
 
 def test_times_are_written_in_utc() -> None:
