@@ -3,7 +3,10 @@
 Its parts are imported when they are needed.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from prefmem.config import Config
 from prefmem.errors import ConfigError, MissingExtraError
@@ -11,6 +14,13 @@ from prefmem.feedback.kept import Inducer
 from prefmem.models.compressor import Compressor
 from prefmem.models.runnable import ChatModel
 from prefmem.protocols import Embedder, Extractor, Judge, Relater, Reranker, Store, UserModel
+
+if TYPE_CHECKING:
+    from prefmem.stores.keys import UserKeys
+    from prefmem.stores.rowstore import RowStore
+    from prefmem.stores.sharded import ShardedStore
+
+Where: TypeAlias = str | Path | Sequence[str | Path] | Mapping[str, str | Path]
 
 
 def embedder() -> Embedder:
@@ -181,26 +191,70 @@ def inducer(choice: Inducer | ChatModel | None = None) -> Inducer:
     return FeatureInducer()
 
 
-def store(path: str | Path) -> Store:
+def store(
+    path: Where,
+    *,
+    encryption: "UserKeys | None" = None,
+    convert: bool = False,
+    passphrase: str | bytes | None = None,
+) -> Store:
     """Open the store that a path names.
 
     Args:
-        path: A file for SQLite; `postgresql://...` for PostgreSQL.
+        path: A file for SQLite; `postgresql://...` for PostgreSQL; several of them for shards.
+        encryption: Keys that seal what is held about a user, one for each.
+        convert: Whether a plain store is sealed now.
+        passphrase: For SQLite: opens the file with SQLCipher.
 
     Raises:
+        ConfigError: The store is sealed and no keys are given, or other ones; or the other way
+            round. Or there is a passphrase for PostgreSQL.
         MissingExtraError: PostgreSQL was named, and its driver is missing.
     """
+    if not isinstance(path, str | Path):
+        return shards(path, encryption=encryption, convert=convert, passphrase=passphrase)
     if is_dsn(path):
+        if passphrase is not None:
+            raise ConfigError("a passphrase is for SQLite; pass encryption for PostgreSQL")
         try:
             from prefmem.stores.postgres import PostgresStore
         except ImportError:
             raise MissingExtraError(
                 'PostgreSQL needs its driver: pip install "prefmem[postgres]"'
             ) from None
-        return PostgresStore(str(path))
+        return PostgresStore(str(path), encryption=encryption, convert=convert)
     from prefmem.stores.sqlite import SQLiteStore
 
-    return SQLiteStore(path)
+    return SQLiteStore(path, encryption=encryption, convert=convert, passphrase=passphrase)
+
+
+def shards(
+    addresses: Sequence[str | Path] | Mapping[str, str | Path],
+    *,
+    encryption: "UserKeys | None" = None,
+    convert: bool = False,
+    passphrase: str | bytes | None = None,
+) -> "ShardedStore":
+    """Open several stores as one, each user's rows in one of them.
+
+    Args:
+        addresses: Paths for `store`, by the names of the shards; those of a list are called `0`,
+            `1`, and so on, so its order stays, and what is new comes last.
+        encryption: Keys of all shards.
+        convert: Whether plain stores are sealed now.
+        passphrase: Of all shards, where they are files.
+
+    Raises:
+        ConfigError: A shard is missing, or belongs to another memory.
+        StoreUnavailableError: No shard can be opened, or not all of a new set.
+    """
+    from prefmem.stores.sharded import ShardedStore
+
+    if not isinstance(addresses, Mapping):
+        addresses = {str(number): address for number, address in enumerate(addresses)}
+    given: dict[str, Any] = {"encryption": encryption, "convert": convert, "passphrase": passphrase}
+    makers = {name: partial(store, address, **given) for name, address in addresses.items()}
+    return ShardedStore(cast("Mapping[str, Callable[[], RowStore]]", makers))
 
 
 def is_dsn(path: str | Path) -> bool:

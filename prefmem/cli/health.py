@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import typer
 
 import prefmem
-from prefmem import defaults
+from prefmem.cli.keys import opened_store
 from prefmem.cli.options import DB, Db, Json, missing, shown
 from prefmem.cli.show import console, emit, grid, say
 from prefmem.errors import PrefmemError
@@ -92,11 +92,8 @@ def check_store(db: str) -> list[Finding]:
     if missing(db):
         return [Finding("store", True, f"none at {db} yet")]
     try:
-        store = defaults.store(db)
-        try:
+        with opened_store(db) as store:
             report = store.check() if isinstance(store, _Checked) else {}
-        finally:
-            store.close()
     except PrefmemError as error:
         return [Finding("store", False, str(error))]
     detail = ", ".join(f"{name} {value}" for name, value in report.items())

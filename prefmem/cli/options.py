@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias, cast
 
 import typer
 
+from prefmem.cli.keys import opened_store
 from prefmem.defaults import is_dsn
 from prefmem.errors import InputError, NotFoundError
 from prefmem.memory import PreferenceMemory
@@ -50,8 +51,12 @@ def opened(
     """
     if not made and missing(db):
         raise InputError(f"there is no store at {db}; learn or add something, or pass --db")
-    opener = cast(Opener | None, ctx.obj) or _packaged
-    with opener(db, tenant) as memory:
+    opener = cast(Opener | None, ctx.obj)
+    if opener is not None:
+        with opener(db, tenant) as memory:
+            yield memory
+        return
+    with opened_store(db) as store, PreferenceMemory(store=store, tenant=tenant) as memory:
         yield memory
 
 
@@ -81,7 +86,3 @@ def found(memory: PreferenceMemory, user: str, card_id: str) -> Card:
     if len(matching) > 1:
         raise InputError(f"{len(matching)} cards begin with {card_id!r}; give more of the id")
     return matching[0]
-
-
-def _packaged(db: str, tenant: str) -> PreferenceMemory:
-    return PreferenceMemory(db, tenant=tenant)

@@ -25,7 +25,7 @@ class Driver:
     OperationalError: type[Exception] = sqlite3.OperationalError
     ProgrammingError: type[Exception] = sqlite3.ProgrammingError
     IntegrityError: type[Exception] = sqlite3.IntegrityError
-    unreadable = "the file is damaged; restore a backup"
+    unreadable = "it needs a passphrase, or is damaged; restore a backup"
 
     def connect(self, path: str, *, timeout: float) -> sqlite3.Connection:
         """Open a connection without transactions of its own, for any thread.
@@ -97,6 +97,7 @@ class SQLCipher(Driver):
             path, timeout=timeout, isolation_level=None, check_same_thread=False
         )
         if salt:
+            db.execute("pragma cipher_log_level = none")  # it would write to stderr
             told = (self._key(salt) + salt).hex()
             db.execute(f"pragma key = \"x'{told}'\"")
         return db
