@@ -69,9 +69,9 @@ def rebuild(
     rows = _kept_in_rows(store)
     while True:  # again when another call changed the cards meanwhile
         seen = rows.revision(user)
-        if not seen and user.user_id not in rows.users(user.tenant):
-            return Rebuilt()
         wanted = _expected(rows.events(user))
+        if not seen and not wanted:  # nobody, who is not to get a row
+            return Rebuilt()
         fresh = _embedded(embedder, [told.card for told in wanted.values()])
         with rows.repairing(user) as transaction:
             if transaction.revision() != seen:
@@ -110,14 +110,15 @@ def verify(store: Store, usage: Usage, embedder: Embedder, *, most: int) -> tupl
 def summed(done: Sequence[Erasure]) -> Erasure:
     """Give one receipt for several erasures."""
     return Erasure(
-        *(sum(getattr(one, name) for one in done) for name in ("cards", "events")),
+        sum(one.cards for one in done),
+        sum(one.events for one in done),
         all(one.checkpointed for one in done),
-        *(
-            sum(getattr(one, name) for one in done)
-            for name in ("interactions", "edits", "jobs", "states")
-        ),
-        any(one.busy for one in done),
-        all(one.listed for one in done),
+        interactions=sum(one.interactions for one in done),
+        edits=sum(one.edits for one in done),
+        jobs=sum(one.jobs for one in done),
+        states=sum(one.states for one in done),
+        busy=any(one.busy for one in done),
+        listed=all(one.listed for one in done),
     )
 
 

@@ -13,10 +13,13 @@ from prefmem.cli import (
     cards,
     dialogue,
     health,
+    keys,
     migrate,
     pairs,
     selftest,
+    shard,
     training,
+    upkeep,
     usage,
     worker,
 )
@@ -48,6 +51,16 @@ app.add_typer(training.app, name="train")
 app.command()(worker.worker)
 app.command()(health.doctor)
 app.command()(migrate.migrate)
+app.add_typer(shard.app, name="shard")
+app.command()(keys.encrypt)
+app.add_typer(keys.app, name="keys")
+app.command()(upkeep.backup)
+app.command()(upkeep.restore)
+app.command()(upkeep.verify)
+app.command()(upkeep.rebuild)
+app.command()(upkeep.sweep)
+app.command()(upkeep.audit)
+app.add_typer(upkeep.erasures, name="erasures")
 app.add_typer(selftest.app, name="selftest")
 
 
