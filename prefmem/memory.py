@@ -111,7 +111,8 @@ class PreferenceMemory(Steps):
 
     Args:
         path: SQLite file, made if missing; `":memory:"` for none; `"postgresql://..."` for a
-            PostgreSQL database. Not together with `store`.
+            PostgreSQL database; a list of them, or a mapping by name, for shards, each of which
+            has some of the users. Not together with `store`.
         store: Another store.
         encryption: Keys that seal what the store at `path` holds about a user, one for each; the
             caller closes them.
@@ -144,7 +145,7 @@ class PreferenceMemory(Steps):
 
     def __init__(
         self,
-        path: str | Path | None = None,
+        path: defaults.Where | None = None,
         *,
         store: Store | None = None,
         encryption: UserKeys | None = None,
@@ -179,7 +180,8 @@ class PreferenceMemory(Steps):
         self._parts = Parts(rest=self.config.breaker_rest)
         self._inducer = defaults.inducer(inducer)
         model, ear = defaults.user_model(user_model), self._watched(defaults.judge(judge))
-        self._store: Store = store or defaults.store(path or "", encryption=encryption)
+        path = "" if path is None else path
+        self._store: Store = store or defaults.store(path, encryption=encryption)
         self._usage = Usage(self._store, model, ear, self.embedder, logs=self.config.log_offers)
         self._outbox = Outbox(self._store, self.config, clock=clock)
         self._worker = Worker(

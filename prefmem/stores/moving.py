@@ -1,9 +1,9 @@
 """Moves users from shard to shard, and lets shards join.
 
 A move marks the row where the user is (readers go on, writers wait), copies all rows, turns the
-marked row into a pointer to the copy, which is the one moment when the copy takes over, and puts the
-copy to use. Whoever dies on the way leaves nothing half done that counts: doing the move again goes
-on from there, and so does whoever looks for the user.
+marked row into a pointer to the copy, which is the one moment when the copy takes over, and puts
+the copy to use. Whoever dies on the way leaves nothing half done that counts: doing the move again
+goes on from there, and so does whoever looks for the user.
 """
 
 from collections.abc import Callable, Iterator, Mapping

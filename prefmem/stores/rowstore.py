@@ -147,6 +147,28 @@ class RowStore(ABC):
         return len(held)
 
     @abstractmethod
+    def note(self, user: UserKey, entry: Entry) -> bool:
+        """Append to the log of interaction what nothing waits for; False where it was dropped."""
+
+    @abstractmethod
+    def forget_user(
+        self, user: UserKey, *, actor: str = "user", at: datetime | None = None
+    ) -> Erasure:
+        """Remove everything held about a user, and the freed bytes with it."""
+
+    @abstractmethod
+    def users(self, tenant: str = "") -> tuple[str, ...]:
+        """List the tenant's user ids."""
+
+    @abstractmethod
+    def check(self) -> Mapping[str, str | int]:
+        """Report the store's health."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the store; closing twice is fine."""
+
+    @abstractmethod
     def _remove(
         self, users: Sequence[UserKey], *, action: Action, actor: str, at: datetime
     ) -> Erasure:

@@ -1,4 +1,4 @@
-"""Several stores as one: each user's rows are in one of them, and a shard that is down stops no one else.
+"""Several stores as one: each user has one of them, and a shard that is down stops no one else.
 
 The home of a user follows from the names of the shards (see `places`); who was moved away has a row
 at home that says where to. A move has at every moment one copy that is read and at most one that is
@@ -25,7 +25,6 @@ from prefmem.stores.transaction import RowTransaction
 from prefmem.types import Action, Card, Erasure, Event, Shelf, Status, UserKey
 
 _PAUSE = 0.005  # seconds between looks at a user who is being moved
-_ABANDONED = 10.0  # seconds after which a move that stands still counts as dead
 _TRIES = 20
 T = TypeVar("T")
 _log = logging.getLogger("prefmem")
@@ -37,6 +36,8 @@ class ShardedStore:
     Args:
         makers: Opens the store of each shard, by the shard's name. Names stay when addresses
             change; a name that is new takes part once it is made a home (`prefmem shard add`).
+        abandoned: Seconds after which a move that does not get on counts as dead: a write undoes
+            it. Copying 1,000 cards takes a tenth of a second.
         wait: Seconds that a write waits for a user who is being moved.
 
     Raises:
@@ -45,11 +46,15 @@ class ShardedStore:
     """
 
     def __init__(
-        self, makers: Mapping[str, Callable[[], RowStore]], *, wait: float = 3 * _ABANDONED
+        self,
+        makers: Mapping[str, Callable[[], RowStore]],
+        *,
+        abandoned: float = 10.0,
+        wait: float = 30.0,
     ) -> None:
         """Open the shards that are up."""
         self.finder = Finder(makers)
-        self._wait = wait
+        self._abandoned, self._wait = abandoned, wait
         self._width = 0
         self.jobs = ShardedJobs(self.finder, self._changed)
 
@@ -227,8 +232,8 @@ class ShardedStore:
                 continue
             if since[0] != place.mark.text:
                 since = place.mark.text, monotonic()
-            elif monotonic() - since[1] > _ABANDONED:
-                _log.warning("a move of a user stood still for %g s and is given up", _ABANDONED)
+            elif monotonic() - since[1] > self._abandoned:
+                _log.warning("a move of a user did not get on for %g s: undone", self._abandoned)
                 self.finder.shards[name].swap(user, place.mark, "")
             sleep(_PAUSE)
 
