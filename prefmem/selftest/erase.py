@@ -28,7 +28,7 @@ MOST_SECONDS = 60.0  # for erasing half of the full size
 _THREADS = 16
 _MORE = 10  # every so many users also have edits, recalls and a waiting job
 _ALONE = 20  # users that are erased one by one, and cards that are forgotten one by one
-_MARK = re.compile(rb"kx7q[0-9a-f]{12}", re.I)
+MARK = re.compile(rb"kx7q[0-9a-f]{12}", re.I)
 _HALF = 64  # bytes of a vector that are looked for: its first, and its last
 _FACTORS = np.random.default_rng(5).integers(1, 2**63, _HALF // 8, dtype=np.uint64)
 _CHUNK = 16 * 2**20
@@ -116,7 +116,7 @@ def search(folder: Path, hidden: Hidden) -> Found:
     for path in _files(folder):
         hits = 0
         for chunk in _chunks(path):
-            found = {match.lower() for match in _MARK.findall(chunk)} & hidden.marks
+            found = {match.lower() for match in MARK.findall(chunk)} & hidden.marks
             rows = _matching(chunk, halves)
             marks, vectors, hits = marks + len(found), vectors + rows, hits + len(found) + rows
         total += path.stat().st_size
@@ -169,7 +169,7 @@ def _hide(memory: PreferenceMemory, people: Iterable[str], hidden: Hidden) -> No
     embedder = HashEmbedder()
     for person in people:
         held = json.dumps(memory.export(user_id=person)).encode()
-        hidden.marks |= {mark.lower() for mark in _MARK.findall(held)}
+        hidden.marks |= {mark.lower() for mark in MARK.findall(held)}
         texts = [card.text for card in memory.list(user_id=person)]
         hidden.vectors |= {_half(row) for row in embedder.embed(texts)}
 
