@@ -15,6 +15,8 @@ _ONE = frozenset({"forget", "edit", "narrow", "undo"})  # of several fitting rul
 
 
 _GONE = "What I've forgotten is gone for good. Say it again, and I'll keep it."
+_ASIDE = "I've put that aside: it counts once you have confirmed it where you see your preferences."
+_NOT_KEPT = "I can't keep that."
 _NOTE = """<memory-note>
 The user spoke to their memory, and it has done what they asked. It says: {reply}
 Tell the user so in your own words, and answer what else they ask.
@@ -96,6 +98,8 @@ class Desk:
         """Carry a command out; gives what the user may be told, and the cards that it is about."""
         if command.intent == "remember":
             kept = self.remember(command)
+            if all(card.status == "quarantined" for card in kept):
+                return (_ASIDE if kept else _NOT_KEPT), kept
             return reply(command, [card.text for card in kept]), kept
         if command.intent == "undo" and not command.target and self.newest is not None:
             if self.newest.kind == "forget":

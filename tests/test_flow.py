@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from prefmem import PreferenceMemory
+from prefmem import Config, PreferenceMemory
 from prefmem.errors import StoreUnavailableError
 from prefmem.messages import Message
 from prefmem.stores.sqlite import SQLiteStore
@@ -204,7 +204,7 @@ def test_two_processes_that_learn_the_same_leave_one_copy(tmp_path: Path) -> Non
 
 def test_a_full_disk_keeps_what_was_acknowledged(open_memory: Open, tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "small.db")
-    memory = open_memory(store=store)
+    memory = open_memory(store=store, config=Config(max_new_cards_per_hour=None))
     memory.learn(DIALOGUE, user_id="ann")
     with store._file.alone() as connection:  # pyright: ignore[reportPrivateUsage]  # a fault on its own connection
         pass

@@ -575,7 +575,7 @@ def test_a_read_only_look_at_an_old_export(memory: PreferenceMemory) -> None:
 
 WORKER = """
 import sys
-from prefmem import PreferenceMemory
+from prefmem import Config, PreferenceMemory
 from prefmem.testing import HashEmbedder, PhraseExtractor, TableRelater
 path, tongues = sys.argv[1], [f"tongue {n}" for n in range(24)]
 texts = [f"Answer in {tongue}." for tongue in tongues]
@@ -583,6 +583,7 @@ table = {(a, b): "supersede" for a in texts for b in texts if a != b}
 print("ready", flush=True)
 sys.stdin.readline()
 parts = {"embedder": HashEmbedder(), "relater": TableRelater(table)}
+parts["config"] = Config(max_new_cards_per_hour=None)
 with PreferenceMemory(path, extractor=PhraseExtractor(), **parts) as memory:
     for tongue in tongues[int(sys.argv[2])::2]:
         memory.learn([("user", f"Always answer in {tongue}.")], user_id="ann")

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, get_args
 
-from prefmem.cards.authority import claims_authority
+from prefmem.cards.authority import must_wait
 from prefmem.cards.reconcile import unwaiting
 from prefmem.cards.validity import dated
+from prefmem.defence.privacy import PIIPolicy, private_of, secrets_of
 from prefmem.errors import InputError
 from prefmem.messages import slot
 from prefmem.types import Card, Change, Event, Polarity, Preference, ScopeKind, Status
@@ -36,12 +37,34 @@ def checked(preference: Preference, *, longest: int) -> Preference:
     return replace(preference, condition=condition, action=action)
 
 
+def stored(preference: Preference, *, pii: PIIPolicy) -> Preference:
+    """Give a rule back, unless nothing private may be stored.
+
+    Raises:
+        InputError: It holds a secret, or tells a special category of personal data; the message
+            says which kind, never the words.
+    """
+    if pii == "drop" and (kinds := private_of(preference)):
+        raise InputError(
+            f"the rule holds what is not stored with pii='drop': {', '.join(sorted(kinds))}; "
+            "leave it out"
+        )
+    return preference
+
+
 def edited(
-    old: Card, given: Mapping[str, Any], *, status: str | None, longest: int, now: datetime
+    old: Card,
+    given: Mapping[str, Any],
+    *,
+    status: str | None,
+    longest: int,
+    now: datetime,
+    pii: PIIPolicy = "quarantine",
 ) -> Card:
     """Give a card as an edit leaves it.
 
-    A card that comes to claim authority is quarantined, unless `status` confirms it. With another
+    A card that comes to claim authority, or to hold a secret or a special category of personal
+    data, is quarantined, unless `status` confirms it; a secret cannot be confirmed. With another
     text it waits for no other card's place any more; an end in it ("until Friday") becomes the
     card's.
 
@@ -51,11 +74,13 @@ def edited(
         status: `active`, `quarantined`, or None for no wish.
         longest: Length of a condition or an action, in characters.
         now: The time to record, UTC.
+        pii: What happens to secrets and special categories; see `Config.pii`.
 
     Raises:
-        InputError: The result is no rule, or the status is unknown.
+        InputError: The result is no rule, holds what may not be stored or confirmed, or the status
+            is unknown.
     """
-    preference = checked(replace(old.preference, **given), longest=longest)
+    preference = stored(checked(replace(old.preference, **given), longest=longest), pii=pii)
     end: datetime | None = None
     if given.keys() & {"condition", "action"}:
         preference, end = _timed(preference, now)
@@ -65,9 +90,13 @@ def edited(
     after = old.status if status is None else wished[status]
     if given and after == "candidate":  # the user's own hand is sure
         after = "active"
-    claims = preference.text != old.text and claims_authority(preference)
-    if status is None and after == "active" and claims:
-        after = "quarantined"
+    if status is None and after == "active" and preference.text != old.text:
+        after = "quarantined" if must_wait(preference, pii) else after
+    if after == "active" and status is not None and (kinds := secrets_of(preference)):
+        raise InputError(
+            f"card {old.id!r} holds a secret ({', '.join(sorted(kinds))}), which no prompt may; "
+            "forget it, or add the rule anew without it"
+        )
     source = "edited" if given else old.source
     card = replace(old, preference=preference, status=after, source=source, recorded_at=now)
     over = old.status == "superseded" or old.as_of(now).status == "expired"
@@ -80,8 +109,10 @@ def edited(
     return card
 
 
-def admitted(event: Event, *, longest: int) -> Event:
+def admitted(event: Event, *, longest: int, pii: PIIPolicy = "quarantine") -> Event:
     """Check the rules of an imported event; what must not be or become active is quarantined.
+
+    With `pii="drop"` the changes of a card that holds a secret or a special category are left out.
 
     Raises:
         InputError: One of them is no rule.
@@ -89,7 +120,9 @@ def admitted(event: Event, *, longest: int) -> Event:
     changes: list[Change] = []
     for change in event.changes:
         card = replace(change.card, preference=checked(change.card.preference, longest=longest))
-        if card.status in ("active", "candidate") and claims_authority(card.preference):
+        if pii == "drop" and private_of(card.preference):
+            continue
+        if card.status in ("active", "candidate") and must_wait(card.preference, pii):
             card = replace(card, status="quarantined")
         changes.append(replace(change, card=card))
     return replace(event, changes=tuple(changes))

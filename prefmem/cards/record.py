@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from prefmem.cards.authority import claims_authority
+from prefmem.cards.authority import must_wait
 from prefmem.cards.fold import fold
 from prefmem.cards.reconcile import (
     CLOSING,
@@ -16,6 +16,8 @@ from prefmem.cards.reconcile import (
     settle,
     yields,
 )
+from prefmem.defence.limits import Allowance
+from prefmem.defence.privacy import PIIPolicy
 from prefmem.ids import rule_hash
 from prefmem.protocols import Transaction
 from prefmem.types import (
@@ -44,6 +46,7 @@ class Draft:
         vector: Unit vector of its text, (e,).
         valid_to: Until when it holds, UTC; None for no end.
         links: What it is to cards that are there, and to earlier drafts, by their ids.
+        doubtful: Whether it waits for the user's confirmation, as it may be somebody else's wish.
     """
 
     id: str
@@ -51,6 +54,7 @@ class Draft:
     vector: Vector
     valid_to: datetime | None = None
     links: tuple[Link, ...] = ()
+    doubtful: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +71,8 @@ class Recorder:
         sure: Confidence, in [0, 1], below which what was said once is a candidate.
         on_conflict: What happens to a card whose place is taken; see `settle`.
         now: The time to record, UTC.
+        pii: What happens to secrets and special categories; see `Config.pii`.
+        allowance: New cards that may still come; a draft above it becomes none.
     """
 
     transaction: Transaction
@@ -76,6 +82,8 @@ class Recorder:
     sure: float
     on_conflict: OnConflict
     now: datetime
+    pii: PIIPolicy = "quarantine"
+    allowance: Allowance = field(default_factory=Allowance)
     _names: dict[str, str] = field(default_factory=dict[str, str])  # card of each draft, by id
     _changes: dict[str, Change] = field(default_factory=dict[str, Change])  # of the open event
 
@@ -102,7 +110,7 @@ class Recorder:
     def _met(self, draft: Draft) -> tuple[Change, ...]:
         """Give what one draft does to the cards, its own first."""
         new = Card(
-            draft.id, self.user.user_id, draft.preference, self._status(draft.preference),
+            draft.id, self.user.user_id, draft.preference, self._status(draft),
             self.source, self.session_id, self.now, self.now, draft.valid_to,
         )  # fmt: skip
         met = self._live(draft)
@@ -111,6 +119,8 @@ class Recorder:
             same, why = next(
                 ((c, link) for c, link in met if link.relation == "same"), (None, None)
             )
+        if same is None and not self.allowance.take():
+            return ()
         if same is None:
             self._names[draft.id] = draft.id
             return handed_on(settle(new, met, on_conflict=self.on_conflict), self._card)
@@ -170,9 +180,10 @@ class Recorder:
         found = self.transaction.twin(preference)
         return None if found is None or found.id in self._changes else found
 
-    def _status(self, preference: Preference) -> Status:
+    def _status(self, draft: Draft) -> Status:
         """Give the status of a new card: what comes by hand is sure, a model's find may not be."""
-        if claims_authority(preference):
+        preference = draft.preference
+        if draft.doubtful or must_wait(preference, self.pii):
             return "quarantined"
         unsure = self.source in ("said", "imported") and preference.confidence < self.sure
         return "candidate" if unsure else "active"

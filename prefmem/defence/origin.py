@@ -40,7 +40,7 @@ _FOREIGN = (
         r"):(?:.|\n(?![ \t]*\n))*+",
         re.I | re.M,
     ),
-    re.compile(r"!?\[[^\]\[\n]{0,500}\]\([^()\n]{0,2000}\)"),  # a link, its text too
+    re.compile(r"!?\[[^\]\[\n]*+\]\([^()\n]*+\)"),  # a link, its text too
     re.compile(r"\b(?:[a-z][a-z0-9+.-]{1,20}://|www\.)\S+|\b[\w-]{1,60}\.\w{2,10}/\S+", re.I),
     re.compile(  # HTML of two tags and more is somebody's page; what lies between is its text
         r"<(?P<tag>[a-z][\w-]{0,30})\b[^<>]{0,500}>", re.I
@@ -55,11 +55,11 @@ _FOREIGN = (
 _LINK, _TAG, _TOLD = _FOREIGN[-3], _FOREIGN[-2], _FOREIGN[-1]
 # Quotation marks and code; `+`: no way back is tried.
 _MARKED = re.compile(
-    r'"[^"\n]{0,2000}+"|“[^”]{0,2000}+”|„[^“”]{0,2000}+[“”]|«[^»]{0,2000}+»|「[^」]{0,2000}+」'
-    r"|『[^』]{0,2000}+』|《[^》]{0,2000}+》|``[^`\n]{1,2000}+``|`[^`\n]{1,2000}+`"
-    r"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){1,2000}+'(?!\w)|(?<!\w)‘[^‘\n]{1,2000}?’(?!\w)"
-    r'|(?<!\S)"(?=\S)(?:[^"\n]|\n(?!\s*\n)){1,2000}+"'
+    r'"[^"\n]*+"|``[^`\n]++``|`[^`\n]++`|「[^「」]*+」|『[^『』]*+』|《[^《》]*+》'
+    r"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){1,2000}+'(?!\w)|(?<!\w)‘[^‘’\n]{1,2000}+’(?!\w)"
+    r'|(?<!\S)"(?=\S)(?:[^"\n]|\n(?!\s*\n))++"'
 )
+_NESTED = (("“", "”"), ("«", "»"), ("„", "“”"))
 _QUOTED_WHOLE = re.compile(r'"[^"\n]*+"|“[^”]*+”|«[^»]*+»')
 # Somebody says what stands in quotation marks right behind.
 _SAYS = re.compile(
@@ -109,28 +109,42 @@ def own_words(text: str) -> str:
             text = pattern.sub(_told, text)
         else:
             text = pattern.sub(lambda m: _blank(m[0]), text)
+    for mark, ends in _NESTED:
+        text = _without_quoted(text, mark, ends)
     text = _MARKED.sub(_quoted, text)
     paste = _paste(text)
     return text[: paste[0]] + _blank(text[paste[0] : paste[1]]) + text[paste[1] :]
 
 
-def rests_on_own_words(rule: Preference, quote: str, text: str) -> bool:
-    """Whether a quote of a turn, and what a rule makes of it, are the user's own words.
+class OwnWords:
+    """What of a turn is the user's own, read once for all rules that rest on it.
 
-    Somewhere in the turn the quote must stand so that some of it is the user's own, and the rule's
-    action must not be worded by what is not.
+    Args:
+        text: The turn.
     """
-    own = own_words(text)
-    bare = own if own == text and _is_quoted(text) else _MARKED.sub(lambda m: _blank(m[0]), own)
-    wanted = frozenset(_words(rule.action)) - _SMALL
-    for start in _places(quote, text):
-        stop = start + len(quote)
-        mine, short = set(_words(own[start:stop])), set(_words(bare[start:stop]))
-        foreign = set(_words(text[start:stop])) - mine
-        cited = len(wanted) > 2 and wanted <= mine - short  # nothing but a short quotation
-        if short and not cited and len(wanted & foreign) <= len(wanted & mine):
-            return True
-    return False
+
+    def __init__(self, text: str) -> None:
+        """Read the turn."""
+        self._text, self._own = text, own_words(text)
+        whole = self._own == text and _is_quoted(text)
+        self._bare = self._own if whole else _MARKED.sub(lambda m: _blank(m[0]), self._own)
+
+    def bear(self, rule: Preference, quote: str) -> bool:
+        """Whether a quote of the turn, and what a rule makes of it, are the user's own words.
+
+        Somewhere in the turn the quote must stand so that some of it is the user's own, and the
+        rule's action must not be worded by what is not.
+        """
+        wanted = frozenset(_words(rule.action)) - _SMALL
+        for start in _places(quote, self._text):
+            stop = start + len(quote)
+            mine = set(_words(self._own[start:stop]))
+            bare = set(_words(self._bare[start:stop]))
+            foreign = set(_words(self._text[start:stop])) - mine
+            cited = len(wanted) > 2 and wanted <= mine - bare  # nothing but a short quotation
+            if bare and not cited and len(wanted & foreign) <= len(wanted & mine):
+                return True
+        return False
 
 
 def is_doubtful(turn: Turn, quote: str) -> bool:
@@ -189,11 +203,33 @@ def _blank(text: str) -> str:
 
 def _quoted(match: re.Match[str]) -> str:
     """Blank out a quotation that is long, or that somebody said."""
-    found = match[0]
+    return _quoted_text(match.string, match.start(), match.end())
+
+
+def _quoted_text(text: str, start: int, stop: int) -> str:
+    found = text[start:stop]
     long = len(_words(found)) >= _WORDS_OF_A_QUOTE if not found.isascii() else (
         len(found.split()) >= _WORDS_OF_A_QUOTE
     )  # fmt: skip
-    return _blank(found) if long or _is_said(match.string, match.start()) else found
+    return _blank(found) if long or _is_said(text, start) else found
+
+
+def _without_quoted(text: str, mark: str, ends: str) -> str:
+    """Blank out quotations that may lie in each other, from the outermost mark to its end.
+
+    Where an end is missing, the last one of the text ends it.
+    """
+    done, start, depth, kept = 0, -1, 0, list[str]()
+    last = max(text.rfind(end) for end in ends)
+    for place in (i for i, c in enumerate(text) if c == mark or c in ends):
+        if text[place] == mark and not (depth and mark in ends):
+            start, depth = (start if depth else place), depth + 1
+        elif depth:
+            depth -= 1
+            if depth == 0 or place == last:
+                kept += [text[done:start], _quoted_text(text, start, place + 1)]
+                done, depth = place + 1, 0
+    return "".join([*kept, text[done:]])
 
 
 def _is_said(text: str, place: int) -> bool:

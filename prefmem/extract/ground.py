@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from prefmem.defence.origin import rests_on_own_words
+from prefmem.defence.origin import OwnWords
 from prefmem.messages import plain, slot
 from prefmem.types import Preference, Scope, Turn
 
@@ -30,6 +30,13 @@ def grounded(
     Returns:
         The preferences that stay, each with the evidence that was found.
     """
+    read: dict[str, OwnWords] = {}
+
+    def own(turn: Turn) -> OwnWords:
+        if turn.id not in read:
+            read[turn.id] = OwnWords(turn.text)
+        return read[turn.id]
+
     kept: list[Preference] = []
     for preference in preferences:
         evidence = tuple(
@@ -38,7 +45,7 @@ def grounded(
             if e.quote.strip()
             and (turn := turns.get(e.turn_id)) is not None
             and turn.role == "user"
-            and rests_on_own_words(preference, e.quote, turn.text)
+            and own(turn).bear(preference, e.quote)
         )
         condition = slot(preference.condition, longest=max_chars)
         action = slot(preference.action, longest=max_chars)
