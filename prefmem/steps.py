@@ -4,13 +4,15 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from typing import TypeVar
 
 import numpy as np
 
+from prefmem.cards.authority import is_takeover
 from prefmem.cards.check import checked
 from prefmem.cards.compare import compared, nearby
 from prefmem.cards.reconcile import inherited
@@ -18,15 +20,21 @@ from prefmem.cards.record import Draft, Recorder
 from prefmem.cards.validity import dated
 from prefmem.commands import Command
 from prefmem.config import Config
+from prefmem.defence.limits import Allowance, allowance
+from prefmem.defence.origin import is_doubtful
+from prefmem.defence.privacy import private_of, secrets_in
 from prefmem.errors import (
     InputError,
     NotFoundError,
 )
+from prefmem.guard.course import Leg, misused, survived
+from prefmem.guard.parts import Parts, WatchedJudge
 from prefmem.interaction import Deck, Entry, Offer
 from prefmem.messages import clean
 from prefmem.protocols import (
     Embedder,
     Extractor,
+    Judge,
     Relater,
     Reranker,
     Store,
@@ -35,7 +43,7 @@ from prefmem.protocols import (
 )
 from prefmem.render import render_block, rule_room, rule_size
 from prefmem.retrieve.audience import addressed
-from prefmem.retrieve.dense import nearest, ranked, scored
+from prefmem.retrieve.dense import nearest, ranked, scored, views
 from prefmem.retrieve.rerank import Reranking
 from prefmem.retrieve.risk import injection_floor
 from prefmem.retrieve.select import Room
@@ -57,7 +65,37 @@ from prefmem.types import (
 from prefmem.usage import Heard, Usage
 
 _GLOBAL_CANDIDATES = 4  # global cards looked at, for each that may be injected
+_LATE = 0.75  # share of a time limit after which what is there has to do
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a recall is asked, checked.
+
+    Attributes:
+        user: Whose cards.
+        session_id: The conversation.
+        said: The query as it came.
+        query: The query.
+        context: What was asked for before.
+        limit: Conditional rules at most; None for the config's.
+        floor: Relevance that a conditional rule needs.
+        max_tokens: Size of the block; None for the config's.
+        why: Whether cards that are not active are looked at, too.
+        now: When, UTC.
+    """
+
+    user: UserKey
+    session_id: str
+    said: str
+    query: str
+    context: str
+    limit: int | None
+    floor: float
+    max_tokens: int | None
+    why: bool
+    now: datetime
 
 
 class Steps:
@@ -75,6 +113,7 @@ class Steps:
     _ids: Callable[[], str]
     _secret: bytes
     _cache: IndexCache
+    _parts: Parts
     _store: Store
     _usage: Usage
 
@@ -104,12 +143,32 @@ class Steps:
     ) -> T:
         """Compare what was said with the cards, then write; models run outside the transaction."""
         now = self._clock()
-        drafts = self._drafts(said, now)
+        drafts = self._drafts(self._storable(said), now)
         while True:  # again when another call changed the cards meanwhile
             seen, known = self._compared(user, drafts, now) if drafts else (0, drafts)
+            left = Allowance()
+            if drafts:
+                left = allowance(self._store, user, source=source, now=now, config=self.config)
             with self._store.write(user) as transaction:
-                if not drafts or transaction.revision() == seen:
-                    return then(self._recorder(transaction, user, source, session_id, now), known)
+                if drafts and transaction.revision() != seen:
+                    continue
+                recorder = self._recorder(transaction, user, source, session_id, now)
+                recorder.allowance = left
+                done = then(recorder, known)
+            if left.refused:
+                self._usage.dropped["cards"] += left.refused
+            return done
+
+    def _storable(
+        self, said: Sequence[tuple[Preference, Turn | None]]
+    ) -> Sequence[tuple[Preference, Turn | None]]:
+        """Leave out, and count, what holds private data where none may be stored."""
+        if self.config.pii != "drop":
+            return said
+        kept = [(rule, turn) for rule, turn in said if not private_of(rule)]
+        if len(kept) < len(said):
+            self._usage.dropped["pii"] += len(said) - len(kept)
+        return kept
 
     def _drafts(
         self, said: Sequence[tuple[Preference, Turn | None]], now: datetime
@@ -124,10 +183,11 @@ class Steps:
             if whole.condition and not rule.condition:  # it was nothing but a time
                 rule = replace(rule, scope=replace(rule.scope, kind="global"))
             rules.append(addressed(rule))
-        vectors = self.embedder.embed([rule.text for rule in rules])
+        with self._parts.watching("embedder") if rules else nullcontext():
+            vectors = self.embedder.embed([rule.text for rule in rules])
         return [
-            Draft(self._ids(), rule, vector, end)
-            for rule, vector, (_, end) in zip(rules, vectors, found, strict=True)
+            Draft(self._ids(), rule, vector, end, doubtful=_is_doubtful(rule, turn))
+            for rule, vector, (_, end), (_, turn) in zip(rules, vectors, found, said, strict=True)
         ]
 
     def _compared(
@@ -152,14 +212,14 @@ class Steps:
     ) -> Recorder:
         return Recorder(
             transaction, user, source, session_id, self.config.active_confidence,
-            self.config.on_conflict, now,
+            self.config.on_conflict, now, self.config.pii,
         )  # fmt: skip
 
     def _newest(self, user: UserKey) -> Event | None:
         """Give the newest event that changed or forgot cards, is no undoing, and was not undone."""
         log = self._store.events(user)
         undone_ids = {event.undoes for event in log}
-        told = (e for e in reversed(log) if e.changes or e.kind == "forget")
+        told = (e for e in reversed(log) if e.kind == "forget" or (e.changes and e.kind != "sweep"))
         return next((e for e in told if not e.undoes and e.id not in undone_ids), None)
 
     def _remembered(
@@ -242,37 +302,88 @@ class Steps:
             return self.embedder.embed(asked)
         return np.zeros((1, self.embedder.width), dtype=np.float32)
 
+    def _rows(self, asked: Sequence[str], leg: Leg[Recall]) -> Matrix | None:
+        """Embed the views of a query; None where that cannot be done."""
+        if not asked:
+            return self._embedded(asked)
+        return leg.try_("embedder", lambda: self._embedded(asked))
+
     def _candidates(
-        self, user: UserKey, index: UserIndex, asked: Sequence[str], now: datetime
+        self, request: Request, index: UserIndex, rows: Matrix | None, leg: Leg[Recall]
     ) -> tuple[Candidate, ...]:
-        """Score the nearest cards and the global ones that hold by now, best first."""
-        most = self.config.candidates
+        """Score the nearest cards and the global ones that hold by now, best first.
+
+        Without rows of the query, the global ones alone, the newest that are looked at.
+        """
+        if not index.shelf.ids:
+            return ()
+        most, living = self.config.candidates, index.shelf.living(request.now)
         everywhere = max(most, _GLOBAL_CANDIDATES * self.config.max_global)
-        vectors = self._embedded(asked)
-        positions, cosines = nearest(
-            index, vectors, k=most, everywhere=everywhere, living=index.shelf.living(now)
-        )
-        relevance = self.embedder.relevance(cosines) if vectors.any() else np.zeros_like(cosines)
+        if rows is None:
+            positions: Sequence[int] = np.flatnonzero(index.shelf.always & living).tolist()
+            positions = positions[-everywhere:]
+            cosines = np.zeros(len(positions), dtype=np.float32)
+        else:
+            positions, cosines = nearest(index, rows, k=most, everywhere=everywhere, living=living)
+        asked = rows is not None and rows.any()
+        relevance = self.embedder.relevance(cosines) if asked else np.zeros_like(cosines)
         ids = [index.shelf.ids[i] for i in positions]
-        found = inherited(
-            self._store.cards(user, ids=ids, status="active"),
-            lambda ids: self._store.cards(user, ids=ids),
+        user = request.user
+        found = leg.ask(
+            "store",
+            lambda: inherited(
+                self._store.cards(user, ids=ids, status="active"),
+                lambda ids: self._store.cards(user, ids=ids),
+            ),
         )
-        cards = {card.id: card for card in found}
+        cards = {card.id: card for card in found if not secrets_in(card.text)}
         return scored(index.shelf, positions, cosines, relevance, cards)
 
-    def _inactive(self, user: UserKey, asked: Sequence[str]) -> tuple[Candidate, ...]:
+    def _reranked(
+        self, asked: Sequence[str], candidates: Sequence[Candidate], leg: Leg[Recall]
+    ) -> Sequence[Candidate]:
+        """Let the reranker read the request; nothing where it fails, or there is no time."""
+        reranking = self._reranking
+        if reranking is None or not asked or not reranking.reads(candidates):
+            return candidates
+        if leg.late:
+            leg.missing.add("reranker")
+            return candidates
+        return leg.try_("reranker", lambda: reranking.read(asked[-1], candidates)) or candidates
+
+    def _inactive(self, request: Request, leg: Leg[Recall]) -> tuple[Candidate, ...]:
         """Score the newest cards that are not active, best first."""
-        now = self._clock()
-        every = (card.as_of(now) for card in self._store.cards(user))
+        asked = views(request.query, request.context)
+        found = leg.ask("store", lambda: self._store.cards(request.user))
+        every = (card.as_of(request.now) for card in found)
         waiting = [card for card in every if card.status != "active"]
         waiting.sort(key=lambda card: card.recorded_at)
         cards = waiting[-self.config.candidates :]
-        rows = self.embedder.embed([card.text for card in cards])
-        cosines = (rows @ self._embedded(asked).T).max(axis=1)  # (n, e) @ (e, v) -> (n,)
+        texts = [card.text for card in cards]
+        both = leg.try_("embedder", lambda: (self.embedder.embed(texts), self._embedded(asked)))
+        if both is None:
+            return ()
+        rows, queries = both
+        cosines = (rows @ queries.T).max(axis=1)  # (n, e) @ (e, v) -> (n,)
         relevance = self.embedder.relevance(cosines)
         scores = zip(cards, rows, cosines.tolist(), relevance.tolist(), strict=True)
         return ranked(Candidate(*score) for score in scores)
+
+    def _in_time(
+        self, request: Request, work: Callable[[Leg[Recall]], Recall], timeout: float | None
+    ) -> Recall:
+        """Do a recall within its limits; without any rule where there is no result by then."""
+        hard = self.config.recall_hard_ms / 1000 if timeout is None else timeout
+        soft = self.config.recall_soft_ms / 1000 if timeout is None else timeout * _LATE
+        loads = timeout is None
+        course = self._parts.recall(work, soft=min(soft, hard), hard=hard, loading=loads)
+        recall, missing = course.result, course.missing
+        if recall is not None:
+            return replace(recall, missing=missing) if missing else recall
+        return Recall(
+            self._ids(), request.user.user_id, request.session_id, request.said, (), (), (),
+            self.embedder.basis, request.now, floor=request.floor, missing=missing,
+        )  # fmt: skip
 
     def _room(self, limit: int | None, max_tokens: int | None) -> Room:
         """Give what a prompt has room for; how long its rules get, another writer knows."""
@@ -284,7 +395,9 @@ class Steps:
         size = rule_room(budget, nonce=self._nonce(()))
         return Room(limit, config.max_global, size, lambda card: rule_size(rule_of(card)))
 
-    def _recall_of(self, card_ids: Iterable[str], user_id: str | None) -> Recall:
+    def _recall_of(
+        self, card_ids: Iterable[str], user_id: str | None, *, strict: bool = False
+    ) -> Recall:
         """Make a recall of the user's active cards with these ids, in the order given."""
         if user_id is None:
             raise InputError("render needs user_id with card ids: ids alone prove nothing")
@@ -292,15 +405,45 @@ class Steps:
             raise InputError(f"render takes a recall or several ids; pass [{card_ids!r}]")
         wanted = tuple(dict.fromkeys(clean(i) for i in card_ids))
         now = self._clock()
-        cards = self._store.cards(self._user(user_id), ids=wanted, status="active")
-        found = {c.id: c for c in cards if c.as_of(now).status == "active"}
+        user = self._user(user_id)
+        cards = self._read(user, wanted, strict=strict) if wanted else ()
+        found = {
+            c.id: c for c in cards if c.as_of(now).status == "active" and not secrets_in(c.text)
+        }
         rules = tuple(rule_of(found[i]) for i in wanted if i in found)
         return Recall(self._ids(), user_id, "", "", (), (), rules, self.embedder.basis, now)
+
+    def _read(self, user: UserKey, ids: Sequence[str], *, strict: bool) -> tuple[Card, ...]:
+        """Read active cards for a block; none where the store fails or is late."""
+
+        def read() -> tuple[Card, ...]:
+            return self._store.cards(user, ids=ids, status="active")
+
+        if strict:
+            return read()
+        try:
+            return self._parts.ask("store", read, seconds=self.config.recall_hard_ms / 1000)
+        except Exception as error:
+            if misused(error):
+                raise
+            self._parts.count("render")
+            survived("store", error)
+            return ()
+
+    def _watched(self, judge: Judge | None) -> Judge | None:
+        return None if judge is None else WatchedJudge(judge, self._parts)
 
     def _nonce(self, rules: Sequence[Rule]) -> str:
         """Name a block so that no rule can know it, yet the same rules keep a prompt cache warm."""
         said = "\x1f".join(rule.text for rule in rules).encode()
         return blake2b(said, key=self._secret, digest_size=8).hexdigest()
+
+
+def _is_doubtful(rule: Preference, turn: Turn | None) -> bool:
+    """Whether a rule may be somebody else's wish: what it rests on may not be typed by the user."""
+    if turn is None:
+        return False
+    return is_takeover(turn.text) or any(is_doubtful(turn, e.quote) for e in rule.evidence)
 
 
 def rule_of(card: Card) -> Rule:
