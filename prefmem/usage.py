@@ -118,21 +118,19 @@ class Usage:
 
     def weigh(
         self,
-        user: UserKey,
+        state: UserState,
         index: UserIndex,
         candidates: Sequence[Candidate],
         *,
-        session_id: str,
         floor: float,
         limit: int,
     ) -> tuple[tuple[Candidate, ...], Choice, Mapping[str, Reason]]:
         """Weigh candidates with what the user model believes.
 
         Args:
-            user: Whose cards they are.
+            state: The user's state, as it stands in the session.
             index: The user's cards.
             candidates: With their relevance; active ones.
-            session_id: The conversation.
             floor: Relevance that a rule needs of which nothing is known but that the user said it.
             limit: Conditional rules at most.
 
@@ -140,7 +138,6 @@ class Usage:
             The candidates with belief and worth, best first; the choice, in the order in which the
             candidates came back; why cards are withheld whatever is asked, by card id.
         """
-        state = self.state(user, session_id)
         places = np.array([index.rows[c.card.id] for c in candidates], dtype=np.int64)
         relevance = np.array([c.relevance for c in candidates], dtype=np.float32)
         slate = Slate(self._deck(index, places), places, relevance)

@@ -73,7 +73,8 @@ def test_a_lost_reranker_is_counted_and_the_cosine_serves(open_memory: Open) -> 
     recalled = memory.recall("writing SQL", user_id="ann")
     assert len(recalled.rules) == 3
     assert not any(row.reranked for row in recalled.explain())
-    assert memory.degraded == {"TimeoutError": 1}
+    assert recalled.missing == ("reranker",)
+    assert memory.degraded == {"TimeoutError": 1, "recall without reranker": 1}
 
 
 def test_it_explains_every_candidate(open_memory: Open) -> None:

@@ -124,6 +124,7 @@ class Companion:
             return ""
         named = "\x1f".join((said.session_id, str(len(asked)), asked[-1]))
         question = user, hashlib.sha256(named.encode(errors="replace")).hexdigest()
+        strict = self._on_error == "raise"
         with self._lock:
             ids = self._recalled.get(question)
         if ids is None:
@@ -131,13 +132,17 @@ class Companion:
             recall = self._memory.recall(
                 [(role, text[:longest]) for role, text in said.turns], user_id=user,
                 session_id=said.session_id, limit=self._limit, max_tokens=self._max_tokens,
+                strict=strict,
             )  # fmt: skip
             ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
+            if recall.failed:  # the memory has logged it
+                self.failures += 1
+                return ""
             with self._lock:
                 self._recalled[question] = ids
                 while len(self._recalled) > _QUESTIONS_HELD:
                     self._recalled.popitem(last=False)
-        return self._memory.render(ids, user_id=user, max_tokens=self._max_tokens)
+        return self._memory.render(ids, user_id=user, max_tokens=self._max_tokens, strict=strict)
 
     def _hand_over(self, user: str, said: Dialogue) -> None:
         """Learn, and forget what was recalled: with what is new there may be other rules."""

@@ -11,7 +11,7 @@ from prefmem import ConfigError, UserRequiredError
 from prefmem_langchain.identity import OnMissing, UserId, resolve_user, this_run
 
 if TYPE_CHECKING:
-    from prefmem import PreferenceMemory
+    from prefmem import PreferenceMemory, Recall
 
 OnError: TypeAlias = Literal["log", "raise"]
 T = TypeVar("T")
@@ -93,13 +93,23 @@ class Border:
             self.survive(doing, error)
             return otherwise
 
+    @property
+    def strict(self) -> bool:
+        """Whether a failure is to fail the run: what `recall` and `render` take as `strict`."""
+        return self._on_error == "raise"
+
+    def recalled(self, recall: "Recall") -> tuple[str, ...]:
+        """Give the ids of the cards that apply; counts a recall that failed, which was logged."""
+        self.failures += recall.failed
+        return tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
+
     def survive(self, doing: str, error: Exception) -> None:
         """Log and count a failure, or raise it where the run is to fail.
 
         The log names the kind and the place of a failure and never its message, which may quote the
         user.
         """
-        if self._on_error == "raise":
+        if self.strict:
             raise error
         self.failures += 1
         place = traceback.extract_tb(error.__traceback__)[-1]

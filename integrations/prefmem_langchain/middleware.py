@@ -264,7 +264,9 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
     ) -> str:
         """Render the rules for a question; recalled once, rendered from what is in force now."""
         ids = self._applying(messages, position, memory, user)
-        block = memory.render(ids, user_id=user, max_tokens=self._max_tokens)
+        block = memory.render(
+            ids, user_id=user, max_tokens=self._max_tokens, strict=self._border.strict
+        )
         said = self._replies.get(question_of(messages, position, user))
         return "\n".join([*([block] if block else []), *(said or ())])
 
@@ -277,10 +279,11 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
             asked = requests(messages, position, max_chars=memory.config.max_turn_chars)
             recall = memory.recall(
                 asked, user_id=user, session_id=session(), limit=self._limit,
-                max_tokens=self._max_tokens,
+                max_tokens=self._max_tokens, strict=self._border.strict,
             )  # fmt: skip
-            ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
-            self._recalled.put(question, ids)
+            ids = self._border.recalled(recall)
+            if not recall.failed:
+                self._recalled.put(question, ids)
         return ids
 
     def _broken(

@@ -68,7 +68,9 @@ class RecallNode(Runnable[Any, dict[str, list[str]]]):
         """Recall for the state's last message of the user; no ids when there is none."""
         del config, kwargs
         found = self._border.cross(
-            "recall", lambda memory, user: _recall(input, memory, user), otherwise=list[str]()
+            "recall",
+            lambda memory, user: _recall(input, memory, user, self._border),
+            otherwise=list[str](),
         )
         return {"preferences": found}
 
@@ -145,11 +147,11 @@ class LearnNode(Runnable[Any, dict[str, list[str]]]):
         return await asyncio.to_thread(self.invoke, input, config, **kwargs)
 
 
-def _recall(state: object, memory: "PreferenceMemory", user: str) -> list[str]:
+def _recall(state: object, memory: "PreferenceMemory", user: str, border: Border) -> list[str]:
     messages = messages_of(state)
     position = last_human(messages)
     if position is None:
         return []
     asked = requests(messages, position, max_chars=memory.config.max_turn_chars)
-    recall = memory.recall(asked, user_id=user, session_id=session())
-    return [card_id for rule in recall.rules for card_id in rule.card_ids]
+    recall = memory.recall(asked, user_id=user, session_id=session(), strict=border.strict)
+    return list(border.recalled(recall))

@@ -87,8 +87,9 @@ class PreferenceRetriever(BaseRetriever):
         def find(memory: PreferenceMemory, user: str) -> list[Document]:
             recall = memory.recall(
                 query, user_id=user, session_id=session(), limit=most,
-                min_score=self.min_score, max_tokens=_ROOM,
+                min_score=self.min_score, max_tokens=_ROOM, strict=self._border.strict,
             )  # fmt: skip
+            self._border.recalled(recall)
             found = [recall.candidates[i] for i in recall.chosen]
             found.sort(key=lambda candidate: -candidate.total)
             return [_document(candidate) for candidate in found[:most]]

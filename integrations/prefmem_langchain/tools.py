@@ -20,6 +20,7 @@ Polarity: TypeAlias = Literal["do", "avoid"]
 _MOST = 100  # preferences that are listed
 _LIVE = ("active", "candidate", "quarantined")
 _WAITS = "waits until the user confirms it outside of this chat"
+_GONE = "The preference memory cannot be reached now."
 _log = logging.getLogger("prefmem")
 
 
@@ -106,6 +107,8 @@ class _Hands:
     def recall(self, request: str) -> str:
         def step(memory: "PreferenceMemory", user: str) -> str:
             found = memory.recall(request, user_id=user, session_id=session())
+            if found.failed:
+                raise ToolException(_GONE)
             cards = [found.candidates[i].card for i in found.chosen]
             return _lines(cards) or "No preference applies."
 
@@ -156,7 +159,7 @@ class _Hands:
             raise ToolException(str(error)) from None
         except Exception as error:  # noqa: BLE001  # the chat goes on without memory
             _log.warning("%s failed with %s", name, type(error).__name__)
-            raise ToolException("The preference memory cannot be reached now.") from None
+            raise ToolException(_GONE) from None
 
 
 def _refuse_inside_tool() -> None:

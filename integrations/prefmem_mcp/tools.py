@@ -6,6 +6,7 @@ from typing import Annotated, Any, cast
 from pydantic import Field
 
 from prefmem import Card, InputError, NotFoundError, PreferenceMemory
+from prefmem.errors import StoreUnavailableError
 from prefmem.types import LIVE, Polarity, Status, UserKey
 from prefmem_mcp.answers import (
     Applying,
@@ -86,6 +87,8 @@ class PreferenceTools:
         """Find the rules that apply to a request."""
         user, memory = self._mine(READ)
         recall = await memory.arecall(query, user_id=user.user_id, context=context)
+        if recall.failed:
+            raise StoreUnavailableError("the memory found nothing out; try again later")
         self._receipts.keep(user, recall)
         return Recalled(
             recall_id=recall.id,

@@ -207,6 +207,7 @@ class RecallOut(_Answer):
                         }
                     ],
                     "explained": [],
+                    "missing": [],
                 }
             ]
         }
@@ -216,12 +217,16 @@ class RecallOut(_Answer):
     block: str = Field(description="The exact text for the system prompt; empty for no rule.")
     rules: list[RuleOut]
     explained: list[ExplainedOut] = Field(description="Empty unless `why` was asked for.")
+    missing: list[str] = Field(
+        description="What was done without, as it failed or was late: `reranker`, `embedder`, "
+        "`store`; with `rules` nothing was found out."
+    )
 
     @classmethod
     def of(cls, recall: Recall, block: str, *, why: bool) -> Self:
         """Write a recall down."""
         return cls(
-            id=recall.id, block=block,
+            id=recall.id, block=block, missing=list(recall.missing),
             rules=[
                 RuleOut(text=r.text, card_ids=list(r.card_ids), kind=r.kind, since=r.since)
                 for r in recall.rules
@@ -323,3 +328,9 @@ class HealthOut(_Answer):
     """How it is."""
 
     status: str
+
+
+class ReadyOut(HealthOut):
+    """How it is, and what it does without."""
+
+    left_alone: list[str] = Field(default=[], description="Models that recalls do without now.")

@@ -5,15 +5,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from prefmem import PrefmemError
+from prefmem.guard.health import BOUNDS, Health, Times
 
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.4, 1.0, 2.5, 10.0)
+_STATES = {"closed": 0, "half-open": 1, "open": 2}
 
 
 class Metrics:
@@ -25,7 +31,6 @@ class Metrics:
         clock: Gives the time, UTC.
 
     Attributes:
-        recall_seconds: Time of each recall, rendering included.
         rules: Rules that recalls gave.
         requests: Requests by operation and status.
         request_seconds: Their time.
@@ -41,16 +46,13 @@ class Metrics:
     ) -> None:
         """Start at zero, in a registry of its own."""
         self._registry = CollectorRegistry()
-        self.recall_seconds = Histogram(
-            "prefmem_recall_seconds", "Time of a recall.", buckets=_SECONDS, registry=self._registry
-        )
         self.rules = Counter("prefmem_rules", "Rules that recalls gave.", registry=self._registry)
         self.requests = Counter(
             "prefmem_requests", "Requests answered.", ("operation", "status"),
             registry=self._registry,
         )  # fmt: skip
         self.request_seconds = Histogram(
-            "prefmem_request_seconds", "Time of a request.", ("operation",), buckets=_SECONDS,
+            "prefmem_request_seconds", "Time of a request.", ("operation",), buckets=BOUNDS,
             registry=self._registry,
         )  # fmt: skip
         self.failures = Counter(
@@ -79,11 +81,8 @@ class _OfMemory(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Read the queue, where the store answers, and what was gone on without."""
-        yield _counted(
-            "prefmem_degraded", "How often a part failed and the memory went on.", "part",
-            self._memory.degraded,
-        )  # fmt: skip
+        """Read how the parts are and, where the store answers, the queue."""
+        yield from _of_health(self._memory.health)
         yield _counted(
             "prefmem_proxy_degraded", "How often the proxy went on without the memory, or failed.",
             "what", self._proxy,
@@ -99,6 +98,35 @@ class _OfMemory(Collector):
         yield _gauge("prefmem_queue_running", "Windows that are being learned.", waits.running)
         yield _gauge("prefmem_queue_dead", "Windows that failed too often.", waits.dead)
         yield _gauge("prefmem_queue_oldest_seconds", "Age of the oldest waiting.", max(0.0, age))
+
+
+def _of_health(health: Health) -> Iterator[Metric]:
+    yield _timed("prefmem_recall_seconds", "Time of a recall.", health.recalls)
+    yield _counted(
+        "prefmem_degraded", "How often a part failed and the memory went on.", "part",
+        health.degraded,
+    )  # fmt: skip
+    yield _counted("prefmem_learned", "Turns and cards learned here.", "what", health.learned)
+    failures = {name: part.failures for name, part in health.parts.items()}
+    refused = {name: part.refused for name, part in health.parts.items()}
+    yield _counted("prefmem_part_failures", "Calls that failed or were late.", "part", failures)
+    yield _counted("prefmem_part_refused", "Calls that a part was spared.", "part", refused)
+    states = GaugeMetricFamily(
+        "prefmem_breaker_state", "0 in use, 1 tried again, 2 left alone.", labels=("part",)
+    )
+    for name, part in health.parts.items():
+        states.add_metric((name,), _STATES[part.state])
+    yield states
+    yield _gauge("prefmem_hanging_calls", "Calls that were given up and go on.", health.hanging)
+    yield _gauge("prefmem_cache_bytes", "Memory that users' indexes take.", health.cache_bytes)
+
+
+def _timed(name: str, text: str, times: Times) -> Metric:
+    reached, buckets = 0, list[tuple[str, float]]()
+    for bound, count in zip((*map(str, BOUNDS), "+Inf"), times.counts, strict=True):
+        reached += count
+        buckets.append((bound, reached))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=times.total)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -138,7 +138,8 @@ class _Proxy:
     def _relayed(
         self, request: Request, data: bytes, applied: Applied, finished: Finished | None = None
     ) -> Relay:
-        told = {"X-Prefmem-Memory": f"off; {applied.off}" if applied.off else "on"}
+        partly = f"on; without {', '.join(applied.without)}" if applied.without else "on"
+        told = {"X-Prefmem-Memory": f"off; {applied.off}" if applied.off else partly}
         if not applied.off:
             told["X-Prefmem-Rules"] = str(applied.rules)
         if applied.recall_id:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
+from time import monotonic
 
 from prefmem import PreferenceMemory
 from prefmem_server.proxy_body import ChatBody, Message, last_user, text_of
@@ -18,6 +19,7 @@ from prefmem_server.proxy_settings import ProxySettings
 from prefmem_server.proxy_who import Who
 
 _HELD = 2_000  # questions under way that are remembered
+_GRACE = 0.1  # seconds for the block, when the rules came at the last moment
 _MOST_TURNS = 1_000  # that wait to be handed to the memory
 # More than there are cores make each recall slower, until all are too late.
 _THREADS = min(8, (os.cpu_count() or 1) + 2)
@@ -34,12 +36,14 @@ class Applied:
         rules: How many rules are in it.
         recall_id: The recall's name, for feedback.
         off: Why there is no memory; empty where there is.
+        without: Parts that the rules were found without, as they failed or were late.
     """
 
     block: str = ""
     rules: int = 0
     recall_id: str = ""
     off: str = ""
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class _Found:
     recall_id: str = ""
     card_ids: tuple[str, ...] | None = None
     note: str = ""
+    without: tuple[str, ...] = ()
 
 
 class ChatMemory:
@@ -80,8 +85,9 @@ class ChatMemory:
         A failure, or more time than `recall_timeout`, leaves the request without rules; what was
         begun goes on.
         """
-        work = asyncio.wrap_future(self._recalling.submit(self._apply, who, body.messages))
-        done, _ = await asyncio.wait((work,), timeout=self._settings.recall_timeout)
+        until = monotonic() + self._settings.recall_timeout
+        work = asyncio.wrap_future(self._recalling.submit(self._apply, who, body.messages, until))
+        done, _ = await asyncio.wait((work,), timeout=self._settings.recall_timeout + _GRACE)
         if not done:
             self._count("recall_timeout")
             work.add_done_callback(_seen)
@@ -114,7 +120,7 @@ class ChatMemory:
         except Exception as error:  # noqa: BLE001  # the first request tries again
             self._survive("warm", error)
 
-    def _apply(self, who: Who, messages: Sequence[Message]) -> Applied:
+    def _apply(self, who: Who, messages: Sequence[Message], until: float) -> Applied:
         position = last_user(messages)
         if position is None:
             return Applied()
@@ -129,14 +135,21 @@ class ChatMemory:
                 found = _Found(note=told.note)
                 self._put(question, found)
         if found.card_ids is None:
-            recall = memory.recall(asked, user_id=who.user_id, session_id=who.session_id)
+            recall = memory.recall(
+                asked, user_id=who.user_id, session_id=who.session_id,
+                timeout=max(_GRACE, until - monotonic()),
+            )  # fmt: skip
+            if recall.failed:  # the memory has logged it
+                self._count("recall_failed")
+                return Applied(found.note, off="" if found.note else "recall-failed")
             ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
-            found = _Found(recall.id, ids, found.note)
+            found = _Found(recall.id, ids, found.note, recall.missing)
             self._put(question, found)
         ids = found.card_ids or ()
         block = memory.render(ids, user_id=who.user_id)
         said = "\n".join(text for text in (block, found.note) if text)
-        return Applied(said, len(ids) if block else 0, found.recall_id)
+        count = len(ids) if block else 0
+        return Applied(said, count, found.recall_id, without=found.without)
 
     def _learn(self, who: Who, body: ChatBody, tee: Tee, encoding: str) -> None:
         try:

@@ -35,7 +35,8 @@ class ProxySettings:
             Clients then reach everything that the upstream's key opens.
         client_tasks: Openings of messages that chat clients write by themselves, for titles and
             tags; where the last message of the user opens so, the request has no memory.
-        recall_timeout: Seconds that the rules may take; then the request goes on without them.
+        recall_timeout: Seconds that finding the rules may take; what is found in three quarters of
+            them has to do, and after them the request goes on without rules.
         connect_timeout: Seconds to reach the upstream.
         read_timeout: Seconds that the upstream may be silent, before its first byte and between
             two.

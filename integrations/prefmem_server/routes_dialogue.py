@@ -36,15 +36,17 @@ router = APIRouter(
 
 @router.post("/recall", operation_id="recall")
 def recall(asked: RecallRequest, caller: Reads) -> RecallOut:
-    """Find the rules that apply to a query, and the block for the system prompt."""
+    """Find the rules that apply to a query, and the block for the system prompt.
+
+    A store or a model that fails or is late fails no chat: `missing` says what was done without.
+    """
     query = asked.query if asked.messages is None else _plain(asked.messages)
-    with caller.metrics.recall_seconds.time():
-        found = caller.memory.recall(
-            query, user_id=caller.user_id, session_id=asked.session_id,
-            context=asked.context, limit=asked.limit, min_score=asked.min_score,
-            max_tokens=asked.max_tokens, why=asked.why,
-        )  # fmt: skip
-        block = caller.memory.render(found, max_tokens=asked.max_tokens)
+    found = caller.memory.recall(
+        query, user_id=caller.user_id, session_id=asked.session_id,
+        context=asked.context, limit=asked.limit, min_score=asked.min_score,
+        max_tokens=asked.max_tokens, why=asked.why,
+    )  # fmt: skip
+    block = caller.memory.render(found, max_tokens=asked.max_tokens)
     caller.metrics.rules.inc(len(found.rules))
     return RecallOut.of(found, block, why=asked.why)
 

@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from prefmem import PreferenceMemory, PrefmemError
-from prefmem_server.answers import FlushedOut, HealthOut
+from prefmem_server.answers import FlushedOut, HealthOut, ReadyOut
 from prefmem_server.caller import SCHEMES, Admits, refusals
 from prefmem_server.guarded import GuardedRoute
 from prefmem_server.metrics import Metrics
@@ -32,9 +32,14 @@ async def alive() -> HealthOut:
     return HealthOut(status="alive")
 
 
-@health.get("/readyz", operation_id="ready", responses=_NOT_READY)
-async def ready(request: Request) -> HealthOut:
-    """Say whether requests should be sent here: the store answers, the queue is short."""
+@health.get(
+    "/readyz", operation_id="ready", responses=_NOT_READY, response_model_exclude_defaults=True
+)
+async def ready(request: Request) -> ReadyOut:
+    """Say whether requests should be sent here: the store answers, the queue is short.
+
+    `left_alone` names models that failed too often a moment ago; recalls do without them.
+    """
     memory = cast(PreferenceMemory, request.app.state.memory)
     settings = cast(ServerSettings, request.app.state.settings)
     try:
@@ -43,7 +48,10 @@ async def ready(request: Request) -> HealthOut:
         raise _not_ready("the store does not answer") from None
     if waits.waiting > settings.max_backlog:
         raise _not_ready("too much waits to be learned")
-    return HealthOut(status="ready")
+    parts = memory.health.parts.items()
+    return ReadyOut(
+        status="ready", left_alone=[name for name, part in parts if part.state == "open"]
+    )
 
 
 @router.get(

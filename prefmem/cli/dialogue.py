@@ -83,7 +83,10 @@ def recall(
 ) -> None:
     """Show which rules an agent would be given for a request."""
     with opened(ctx, db, tenant, made=False) as memory:
-        found, config = memory.recall(query, user_id=user, why=everything), memory.config
+        found, config = (
+            memory.recall(query, user_id=user, why=everything, strict=True),
+            memory.config,
+        )
         text = memory.render(found)
     if as_json:
         emit(_recall_data(found, text, config))

@@ -87,8 +87,8 @@ def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[s
         for i in range(cards):
             plain.add("", f"{rules[i % len(rules)]} ({i})", user_id="u", scope="conditional")
             progress("cards", i + 1, cards)
-        plain.recall(asked[0], user_id="u")
-        memory.recall(asked[0], user_id="u")
+        plain.recall(asked[0], user_id="u", strict=True)
+        memory.recall(asked[0], user_id="u", strict=True)
         memory.learn(_WINDOW, user_id="v")
         for done, query in enumerate(asked, start=1):
             alone = _cpu(partial(memory.embedder.embed, [query]))

@@ -30,7 +30,10 @@ class HistorySystem:
     def ask(self, query: str, date: str) -> list[dict[str, str]]:
         """Give the rules that apply to a query on a day, best first."""
         self._now = _noon(date)
-        return [{"text": rule.text} for rule in self._memory.recall(query, user_id=_USER).rules]
+        return [
+            {"text": rule.text}
+            for rule in self._memory.recall(query, user_id=_USER, strict=True).rules
+        ]
 
     def rules(self) -> list[dict[str, object]]:
         """Give all rules, and whether each is active."""

@@ -60,7 +60,7 @@ def select(user: Mapping[str, Any], query: Mapping[str, str]) -> list[str]:
         query: Has `q`, and `context` for a follow-up.
     """
     memory, names = _memory_of(_hashable(user["rules"]))
-    found = memory.recall(query["q"], user_id="u", context=query.get("context") or "")
+    found = memory.recall(query["q"], user_id="u", context=query.get("context") or "", strict=True)
     return [names[rule.card_ids[0]] for rule in found.rules]
 
 

@@ -113,10 +113,10 @@ class Breaker:
             return ticket
 
     def insist(self) -> Ticket:
-        """Let a call through even while the breaker is open; its outcome may close it."""
+        """Let a call through even while the breaker is open; an answer closes it."""
         with self._lock:
-            ticket = Ticket(self, probe=self._until is not None)
-            if ticket.probe:
+            ticket = Ticket(self, probe=True)
+            if self._until is not None:
                 self._probe = ticket, self._clock() + max(self._rest, _PROBE)
             return ticket
 

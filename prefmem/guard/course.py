@@ -249,7 +249,8 @@ class Course(Generic[T]):
             if not self._running:
                 return
         for leg, task in self._legs:
-            leg.blame()
+            if self.result is None:
+                leg.blame()
             self._pool.give_up(task)
 
 

@@ -65,6 +65,11 @@ class Parts:
         with self._lock:
             self._learned.update(numbers)
 
+    def room(self, *names: Part) -> int | None:
+        """Calls that would be let through now by all of these; None for any number."""
+        rooms = [room for name in names if (room := self.breakers[name].room) is not None]
+        return min(rooms, default=None)
+
     def recall(
         self, work: Callable[[Leg[T]], T], *, soft: float, hard: float, loading: bool
     ) -> Course[T]:

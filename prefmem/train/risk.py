@@ -69,7 +69,7 @@ def stored(memory: PreferenceMemory, user: WrittenUser) -> dict[str, str]:
 
 def ask(memory: PreferenceMemory, user: WrittenUser, request: Request) -> Recall:
     """Make a request; a follow-up comes with the request before it."""
-    return memory.recall(request.text, user_id=user.id, context=request.before)
+    return memory.recall(request.text, user_id=user.id, context=request.before, strict=True)
 
 
 def relevances(recall: Recall, names: dict[str, str]) -> dict[str, float]:

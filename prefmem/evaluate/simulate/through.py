@@ -153,7 +153,7 @@ class _Life:
         said = Reaction(-1, 0, -1, cue=False)
         text = self._task(tasks[0])
         for turn in range(_TURNS):
-            recall = self.memory.recall(text, user_id=self.name, session_id=name)
+            recall = self.memory.recall(text, user_id=self.name, session_id=name, strict=True)
             if before:
                 self._learn(before, text, name, said)
             coins = self.nature.coins(session, turn)

@@ -73,7 +73,7 @@ def test_a_failure_of_ours_tells_neither_text_nor_place(
     door = serve(embedder=BrokenEmbedder())
     client = door.client("ann")
     client.post("/v1/cards", json={"action": "sign as Ann"})
-    answer = client.post("/v1/recall", json={"query": SECRET})
+    answer = client.post("/v1/cards", json={"action": f"say {SECRET}"})
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem = answer.json()
@@ -87,6 +87,32 @@ def test_a_failure_of_ours_tells_neither_text_nor_place(
     figures = door.client(key="key-ops").get("/metrics").text
     assert 'prefmem_failures_total{error="RuntimeError"} 1.0' in figures
     assert client.post("/v1/recall", json={"query": "hello"}).status_code == 200
+
+
+def test_a_recall_does_without_what_fails_and_says_so(
+    serve: Callable[..., Door], log: pytest.LogCaptureFixture
+) -> None:
+    door = serve(embedder=BrokenEmbedder())
+    client = door.client("ann")
+    client.post("/v1/cards", json={"action": "sign as Ann"})
+    for _ in range(6):
+        answer = client.post("/v1/recall", json={"query": SECRET})
+        assert answer.status_code == 200
+        assert [rule["text"] for rule in answer.json()["rules"]] == ["Sign as Ann."]
+        assert answer.json()["missing"] == ["embedder"]
+    assert SECRET not in log.text
+    assert client.get("/readyz").json() == {"status": "ready", "left_alone": ["embedder"]}
+    figures = door.client(key="key-ops").get("/metrics").text.splitlines()
+    for line in (
+        'prefmem_breaker_state{part="embedder"} 2.0',
+        'prefmem_breaker_state{part="store"} 0.0',
+        'prefmem_part_failures_total{part="embedder"} 5.0',
+        'prefmem_part_refused_total{part="embedder"} 1.0',
+        'prefmem_degraded_total{part="recall without embedder"} 6.0',
+        'prefmem_recall_seconds_bucket{le="+Inf"} 6.0',
+        "prefmem_hanging_calls 0.0",
+    ):
+        assert line in figures, line
 
 
 def test_a_model_that_does_not_answer_is_worth_another_try(
