@@ -36,7 +36,7 @@ def run(ground: Ground, size: int) -> Finding:
     ground.tell("looking", size, size)
     with ground.open() as memory:
         changed = sum(_held_by_another(memory, ground.seed, n) for n in range(users))
-    unfiltered = _unfiltered(ground, users) if ground.dsn else 0
+    seen, unfiltered = _unfiltered(ground, users) if ground.dsn else (users, 0)
 
     def total(name: str) -> int:
         return sum(len(a[name]) if isinstance(a[name], list) else a[name] for a in answers)
@@ -45,16 +45,17 @@ def run(ground: Ground, size: int) -> Finding:
     errors = [error for answer in answers for error in answer["errors"]]
     figures = {
         "users": users, "calls": calls, "foreign_words": foreign, "foreign_ids_taken": taken,
-        "held_by_another": changed, "unfiltered_foreign_rows": unfiltered, "errors": len(errors),
+        "held_by_another": changed, "unfiltered_own_rows": seen,
+        "unfiltered_foreign_rows": unfiltered, "errors": len(errors),
         "answers_with_own_word": total("own"),
     }  # fmt: skip
-    wrong = foreign + taken + changed + unfiltered
+    wrong = foreign + taken + changed + unfiltered + (seen < min(users, _UNFILTERED))
     return Finding(
         "canary", not wrong and not errors and calls >= size, calls, figures,
         f"{calls:,} calls for {users:,} users in {processes} processes of {_THREADS} threads: "
         f"{foreign} foreign words in {total('own'):,} answers that held the own one, {taken} "
         f"foreign ids taken, {changed} users hold another's"
-        + (f", {unfiltered} foreign rows read without WHERE" if ground.dsn else "")
+        + f", {unfiltered} foreign rows beside {seen:,} own ones without WHERE" * bool(ground.dsn)
         + (f"; {len(errors)} errors, the first: {errors[0]}" if errors else ""),
     )  # fmt: skip
 
@@ -231,32 +232,33 @@ class _Caller:
 # On PostgreSQL
 
 
-def _unfiltered(ground: Ground, users: int) -> int:
-    """Count rows of others in whole tables, read as the role of the application.
+def _unfiltered(ground: Ground, users: int) -> tuple[int, int]:
+    """Count rows of one's own and of others in whole tables, read as the application's role.
 
-    Also rows that are there for nobody, and for a user after the transaction of another.
+    One connection reads for one user after the other, and in between for nobody.
     """
     psycopg: Any = import_module("psycopg")
     store: Any = import_module("prefmem.stores.postgres")
     schema: Any = import_module("prefmem.stores.pgschema")
     user_key: Any = import_module("prefmem.types").UserKey
-    foreign = 0
+    own = foreign = 0
     with psycopg.connect(ground.dsn) as db:
 
-        def rows(uid: str | None) -> int:
-            """Count the rows that are seen and are not the user's."""
-            seen = 0
+        def rows(uid: str) -> list[bool]:
+            """Read all tables; gives for each row that is seen whether it is the user's."""
             with db.transaction():
                 db.execute("set local search_path to prefmem, public")
                 db.execute(f"set local role {schema.APP_ROLE}")
-                if uid is not None:
+                if uid:
                     db.execute("select set_config('prefmem.uid', %s, true)", (uid,))
-                for table in _TABLES:
-                    found = db.execute(f"select uid, * from {table}").fetchall()  # noqa: S608  # fixed names
-                    seen += sum(str(row[0]) != uid for row in found)
-            return seen
+                return [
+                    str(row[0]) == uid
+                    for table in _TABLES
+                    for row in db.execute(f"select uid from {table}").fetchall()  # noqa: S608  # fixed names
+                ]
 
         for number in range(min(users, _UNFILTERED)):
-            foreign += rows(str(store.uid_of(user_key(f"u{number}"))))
-            foreign += rows(None) if number % 100 == 0 else 0
-    return foreign
+            found = rows(str(store.uid_of(user_key(f"u{number}"))))
+            found += rows("") if number % 100 == 0 else []
+            own, foreign = own + sum(found), foreign + len(found) - sum(found)
+    return own, foreign

@@ -16,6 +16,13 @@ def test_no_foreign_word_comes_back(tmp_path: Path) -> None:
     assert finding.figures["answers_with_own_word"] > 200
 
 
+def test_postgres_shows_no_foreign_row_without_a_condition(tmp_path: Path, dsn: str) -> None:
+    finding = run(Ground(tmp_path, seed=3, backend="postgres", dsn=dsn), 320)
+    assert finding.passed, finding.told
+    assert finding.figures["unfiltered_own_rows"] >= 32 * 4  # user, event, two cards
+    assert finding.figures["unfiltered_foreign_rows"] == 0
+
+
 @pytest.mark.long
 def test_no_foreign_word_comes_back_in_many_calls(tmp_path: Path) -> None:
     finding = run(Ground(tmp_path, seed=4), 100_000)
