@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from prefmem.stores.cipher import Ciphers
 
 KEY_BYTES = 32
+_IN_ADVANCE = 64  # keys that are made at once, at most
 _CHECK = "check"  # name of the key that tells whether the master key is the right one
 _ABOUT = b"prefmem user key 1\0"
 
@@ -93,21 +94,33 @@ class UserKeys:
             raise
 
     def _begin_anew(self) -> None:
-        self._pid, self._lock = os.getpid(), threading.Lock()
+        self._pid, self._lock, self._making = os.getpid(), threading.Lock(), threading.Lock()
+        self._spare, self._next = list[tuple[str, bytes]](), 1
         self._known: OrderedDict[str, Ciphers] = OrderedDict()
         self._drops = 0  # those up to here are known of
 
     def make(self) -> str:
         """Make a key for a new user; gives its name, once it is durable.
 
+        A process that makes many writes down some in advance, as each write waits for the disk.
+
         Raises:
             StoreUnavailableError: Another process changed the master key.
         """
-        name, key = secrets.token_hex(16), secrets.token_bytes(KEY_BYTES)
-        if not self._ring.put(name, self._wrapped(name, key), guard=(_CHECK, self._checked)):
-            raise StoreUnavailableError(
-                "the keys were wrapped anew with another master key; start again with that one"
-            )
+        self._here()
+        with self._making:
+            if not self._spare:
+                made = {
+                    secrets.token_hex(16): secrets.token_bytes(KEY_BYTES) for _ in range(self._next)
+                }
+                wrapped = {name: self._wrapped(name, key) for name, key in made.items()}
+                if not self._ring.put(wrapped, guard=(_CHECK, self._checked)):
+                    raise StoreUnavailableError(
+                        "the keys were wrapped anew with another master key; start again with that "
+                        "one"
+                    )
+                self._spare, self._next = list(made.items()), min(2 * self._next, _IN_ADVANCE)
+            name, key = self._spare.pop()
         self._keep(name, key)
         return name
 
@@ -179,7 +192,7 @@ class UserKeys:
         """Give the ring's own random bytes, by which a store knows it, if the master key fits."""
         wrapped = self._ring.get(_CHECK)
         if wrapped is None:
-            self._ring.put(_CHECK, self._wrapped(_CHECK, secrets.token_bytes(KEY_BYTES)))
+            self._ring.put({_CHECK: self._wrapped(_CHECK, secrets.token_bytes(KEY_BYTES))})
             wrapped = self._ring.get(_CHECK)
         if wrapped is None:
             raise StoreUnavailableError("the key ring keeps nothing")
@@ -211,10 +224,14 @@ class UserKeys:
                 self._known.popitem(last=False)
         return made
 
+    def _here(self) -> None:
+        """Begin anew in a forked process: a lock may have been held, and its keys are another's."""
+        if os.getpid() != self._pid:
+            self._begin_anew()
+
     def _forget_dropped(self) -> None:
         """Forget the keys that any process has dropped since."""
-        if os.getpid() != self._pid:  # a lock may have been held when this process was forked
-            self._begin_anew()
+        self._here()
         dropped = self._ring.dropped(self._drops)
         if dropped:
             with self._lock:

@@ -7,7 +7,7 @@ shrink, so SQLite makes no copies of them elsewhere in the file.
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -31,16 +31,15 @@ class KeyRing(Protocol):
     Every change is durable when the call returns. Names of keys are random: they say nothing.
     """
 
-    def put(self, name: str, wrapped: bytes, *, guard: tuple[str, bytes] | None = None) -> bool:
-        """Keep a key, unless there is one of this name or there was.
+    def put(self, keys: Mapping[str, bytes], *, guard: tuple[str, bytes] | None = None) -> bool:
+        """Keep wrapped keys by name: all, or none where one has a name that is or was in use.
 
         Args:
-            name: Of the key.
-            wrapped: The key.
+            keys: The keys.
             guard: Name and bytes of another key; where it is not as told, nothing is kept.
 
         Returns:
-            Whether it was kept.
+            Whether they were kept.
         """
         ...
 
@@ -89,17 +88,17 @@ class KeyFile:
         with self._used():
             pass
 
-    def put(self, name: str, wrapped: bytes, *, guard: tuple[str, bytes] | None = None) -> bool:
-        """Keep a key, unless there is one of this name or there was; False where it was not."""
+    def put(self, keys: Mapping[str, bytes], *, guard: tuple[str, bytes] | None = None) -> bool:
+        """Keep wrapped keys by name: all, or none where one has a name that is or was in use."""
         with self._writing() as db:
             if guard is not None and _found(db, guard[0]) != guard[1]:
                 return False
-            if db.execute("select 1 from drops where key_id = ?", (name,)).fetchone():
-                return False
-            done = db.execute(
-                "insert or ignore into keys (key_id, wrapped) values (?, ?)", (name, wrapped)
-            )
-            return bool(done.rowcount)
+            for table in ("keys", "drops"):
+                used = f"select 1 from {table} where key_id = ?"  # noqa: S608  # fixed names
+                if any(db.execute(used, (name,)).fetchone() for name in keys):
+                    return False
+            db.executemany("insert into keys (key_id, wrapped) values (?, ?)", list(keys.items()))
+            return True
 
     def get(self, name: str) -> bytes | None:
         """Give a key; None where there is none, or none any more."""
