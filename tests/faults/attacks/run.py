@@ -151,9 +151,7 @@ def memory_of(extractor: Extractor) -> PreferenceMemory:
 def active(memory: PreferenceMemory, messages: Messages, user: str) -> tuple[str, ...]:
     """Learn from messages; gives the texts of the cards that are active then."""
     memory.learn(messages, user_id=user)
-    found = tuple(card.text for card in memory.list(user_id=user, status="active"))
-    memory.forget_user(user_id=user)
-    return found
+    return tuple(card.text for card in memory.list(user_id=user, status="active"))
 
 
 def foreign(strings: Sequence[Attack], *, packaged: bool) -> Tally:
@@ -163,7 +161,9 @@ def foreign(strings: Sequence[Attack], *, packaged: bool) -> Tally:
         for number, attack in enumerate(strings):
             names = [*FOREIGN][number % len(FOREIGN) :][:1] if packaged else [*FOREIGN]
             for name in names:
-                tally.add(name, bool(active(memory, FOREIGN[name](attack.text), f"u{number}")))
+                tally.add(
+                    name, bool(active(memory, FOREIGN[name](attack.text), f"{number} {name}"))
+                )
     return tally
 
 
