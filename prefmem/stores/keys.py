@@ -271,7 +271,7 @@ def read_key(text: str) -> bytes:
         ConfigError: It is something else.
     """
     text = text.strip()
-    for read in (bytes.fromhex, lambda told: base64.b64decode(told, validate=True)):
+    for read in (bytes.fromhex, _read_base64):
         try:
             key = read(text)
         except (ValueError, binascii.Error):
@@ -282,6 +282,10 @@ def read_key(text: str) -> bytes:
         f"no master key: it is {KEY_BYTES} bytes in base64 or hexadecimal digits; "
         "`prefmem keys new FILE` makes one"
     )
+
+
+def _read_base64(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def _master(given: bytes | Master) -> Master:

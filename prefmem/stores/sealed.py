@@ -165,8 +165,8 @@ def _seal_user(db: Connection, uid: Uid, seal: Seal) -> None:
     def rows(sql: str) -> list[Row]:
         return db.execute(f"{sql} where uid = ?", (uid,)).fetchall()
 
-    def sealed(text: str, column: str, row: str | int) -> str:
-        return seal.text(OPEN.open_text(text, column, row), column, row)
+    def blob(plain: bytes, column: str, row: str | int = "") -> bytes:
+        return seal.blob(OPEN.open_blob(plain, column, row), column, row)
 
     def text(plain: str, column: str, row: str | int) -> str:
         return seal.text(OPEN.open_text(plain, column, row), column, row)
@@ -176,7 +176,7 @@ def _seal_user(db: Connection, uid: Uid, seal: Seal) -> None:
         [
             (
                 seal.name(rule), text(body, "cards.body", card_id),
-                seal.blob(vec, "cards.vec", card_id), uid, card_id,
+                blob(vec, "cards.vec", card_id), uid, card_id,
             )
             for card_id, rule, body, vec in rows("select card_id, rule_hash, body, vec from cards")
         ],
@@ -193,7 +193,7 @@ def _seal_user(db: Connection, uid: Uid, seal: Seal) -> None:
         [
             (
                 seal.key(key, "interactions.key"), seal.key(asked, "interactions.asked"),
-                seal.blob(body, "interactions.body", seq), uid, seq,
+                blob(body, "interactions.body", seq), uid, seq,
             )
             for seq, key, asked, body in rows("select seq, key, asked, body from interactions")
         ],
@@ -226,6 +226,4 @@ def _seal_user(db: Connection, uid: Uid, seal: Seal) -> None:
     )  # fmt: skip
     (state,) = db.execute("select state from users where uid = ?", (uid,)).fetchone()
     if state is not None:
-        db.execute(
-            "update users set state = ? where uid = ?", (seal.blob(state, "users.state"), uid)
-        )
+        db.execute("update users set state = ? where uid = ?", (blob(state, "users.state"), uid))

@@ -80,7 +80,7 @@ def fill(store: Store, user: UserKey = ANN) -> None:
 def offer() -> Offer:
     one = np.ones(1, dtype=np.float32)
     return Offer(
-        "r1", "s", "0123456789abcdef", np.ones(1, dtype=np.uint32), one, one, one,
+        "r1", "s", "0123456789abcdef", np.ones(1, dtype=np.int64), one, one, one,
         np.ones(1, dtype=np.bool_), ("relevant",), "test/1", AT,
     )  # fmt: skip
 
