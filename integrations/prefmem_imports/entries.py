@@ -188,9 +188,16 @@ def _turn_ids(source: str, entries: Sequence[Entry]) -> tuple[str, ...]:
     """Name the entries; two with one name are told apart by their places."""
     count = Counter(entry.id for entry in entries)
     return tuple(
-        f"{source}:{entry.id}" + (f"#{number}" if count[entry.id] > 1 else "")
+        f"{source}:{_plain(entry.id)}" + (f"#{number}" if count[entry.id] > 1 else "")
         for number, entry in enumerate(entries)
     )
+
+
+def _plain(name: str) -> str:
+    """Give a name as it is, or a hash of one with characters that no turn's id can keep."""
+    if name.isprintable():
+        return name
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def mapping(value: object) -> Mapping[str, object]:

@@ -191,3 +191,12 @@ def test_a_time_that_cannot_be_kept_is_refused(at: Any) -> None:  # noqa: ANN401
         for take in (memory.learn, memory.learn_later):
             with pytest.raises(InputError, match="message 0 has at="):
                 take([Turn("0", "user", "Always rest.", at)], user_id="ann")
+
+
+@pytest.mark.parametrize("key", ["\0", "a\ud800", "a\nb", "plain"])
+def test_an_import_keeps_the_words_of_entries_with_odd_names(key: str) -> None:
+    items = [LANGMEM[0], {"key": key, "value": {"content": "Always use tabs."}}]
+    with opened() as memory:
+        report = import_langmem(memory, items, user_id="ann")
+        tabs = next(card for card in report.added if card.text == "Use tabs.")
+        assert tabs.preference.evidence[0].quote == "Always use tabs."
