@@ -61,7 +61,7 @@ def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Read the rows that hold cards and what was learned, to the byte."""
     with sqlite3.connect(path) as db:
         found = {
-            table: db.execute(f"select * from {table} order by 1, 2").fetchall()
+            table: db.execute(f"select * from {table} order by 1, 2").fetchall()  # noqa: S608  # fixed names
             for table in ("users", "cards", "retired", "events", "interactions", "edits")
         }
     db.close()
@@ -280,7 +280,7 @@ def test_a_damaged_log_is_named_and_nothing_is_made_of_it(
     memory = open_memory()
     fill(memory)
     with sqlite3.connect(tmp_path / "prefs.db", isolation_level=None) as db:
-        db.execute(f"update {table} set body = x'41' where seq = (select max(seq) from {table})")
+        db.execute(f"update {table} set body = x'41' where seq = (select max(seq) from {table})")  # noqa: S608  # fixed names
     db.close()
     users = memory.verify()[-1]
     assert not users.ok
