@@ -69,7 +69,8 @@ class _Names:
 
     def __call__(self) -> str:
         self._count += 1
-        return hashlib.sha256(f"{self.entry}\x1f{self._count}".encode()).hexdigest()[:16]
+        told = f"{self.entry}\x1f{self._count}".encode("utf-8", "surrogatepass")
+        return hashlib.sha256(told).hexdigest()[:16]
 
 
 def take_in(
