@@ -28,14 +28,14 @@ _PROCESSES, _THREADS = 2, 8
 _SENDERS = _PROCESSES * _THREADS
 _TURNS_PER_MOVE = 50
 _LATER = 5  # every which turn is put off, and moves as a job
-_LIFE = 0.25  # seconds in which a kill of the mover falls
+_LIFE = 0.25  # seconds in which the first kill of the mover falls
 _PATIENCE = 90.0  # seconds that a turn is sent again
 _CONFIG = Config(learn_delay=0, max_new_cards_per_hour=None)
 
 
 def run(ground: Ground, size: int) -> Finding:
     """Send `size` turns twice while users are moved, and look at all that is held."""
-    moves = max(10, size // _TURNS_PER_MOVE)
+    moves = max(5, size // _TURNS_PER_MOVE)
     users = max(4, size // _TURNS_PER_MOVE)
     said = [(f"u{i % users}", i // users) for i in range(size)]
     slots: list[list[tuple[str, int]]] = [[] for _ in range(_SENDERS)]
@@ -118,7 +118,7 @@ def _moved(
             kills += 1
             now = sum("moved" in answer for answer in answers)
             done += now
-            life = max(_LIFE, life / 2) if now else life * 1.3  # a busy machine opens slowly
+            life *= 1.3 if not now else 0.7 if now > 1 else 1.0  # about one move for each
             longest = max([longest, *(a["moved"] for a in answers if "moved" in a)])
             errors += [answer["error"] for answer in answers if "error" in answer]
             ground.tell("moving", done, len(script))

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -100,16 +101,16 @@ def stop_at(wanted: str) -> Callable[[str], None]:
 
 def rows(folder: Path, name: str, user: UserKey = ANN) -> dict[str, list[tuple[Any, ...]]]:
     """Read all rows of a user as they lie in the file, without what each file gives itself."""
-    own = {"uid", "id", "rev", "moved"}
+    own, whose = (
+        {"uid", "id", "rev", "moved"},
+        "select uid from users where ext_id = ? and tenant = ?",
+    )
     with sqlite3.connect(folder / f"{name}.db") as db:
         found: dict[str, list[tuple[Any, ...]]] = {}
         for table in ("users", *TABLES):
             columns = [r[1] for r in db.execute(f"pragma table_info({table})") if r[1] not in own]
-            asked = f"select {', '.join(columns)} from {table} where uid in "  # noqa: S608  # of the schema
-            found[table] = db.execute(
-                f"{asked} (select uid from users where ext_id = ? and tenant = ?)",
-                (user.user_id, user.tenant),
-            ).fetchall()
+            asked = f"select {', '.join(columns)} from {table} where uid in ({whose})"  # noqa: S608  # of the schema
+            found[table] = db.execute(asked, (user.user_id, user.tenant)).fetchall()
         return found
 
 
@@ -313,56 +314,59 @@ def test_two_who_move_at_once_leave_one_copy(opened: Open, step: str, other: str
     assert list(marks(store).values()).count("here") == 1
 
 
-@settings(max_examples=25)
+class Story:
+    """What happens to ann, in an order that is drawn: moves within moves, deaths, words."""
+
+    def __init__(self, folder: Path, data: st.DataObject) -> None:
+        makers = {n: partial(SQLiteStore, folder / f"{n}.db") for n in "abc"}
+        self.stores = [ShardedStore(makers, abandoned=0.0) for _ in range(2)]
+        for store in self.stores:
+            store.bind("test", 4)
+        self.data, self.known = data, list[str]()
+
+    def act(self, depth: int) -> None:
+        store = self.stores[depth % 2]
+        what = self.data.draw(st.sampled_from(["teach", "teach", "move", "move", "erase"]))
+        if what == "teach":
+            name = f"n{len(self.known)}x{depth}"
+            teach(store, name)
+            self.known.append(name)
+        elif what == "erase":
+            store.forget_user(ANN)
+            self.known.clear()
+        elif self.known:
+            self.move(store, depth)
+        for handle in self.stores:
+            assert held(handle) == self.known
+        assert sum(kind in ("here", "going") for kind in marks(store).values()) <= 1
+
+    def move(self, store: ShardedStore, depth: int) -> None:
+        moment, dies = self.data.draw(st.sampled_from(STEPS)), self.data.draw(st.booleans())
+        begun: list[str] = []
+
+        def step(name: str) -> None:
+            if name == moment and not begun:
+                begun.append(name)
+                if depth < 2:
+                    self.act(depth + 1)
+                if dies:
+                    raise Stopped
+
+        with suppress(Stopped, NotFoundError):
+            moving.move(store, ANN, self.data.draw(st.sampled_from("abc")), step=step)
+
+
+@settings(max_examples=10)
 @given(st.data())
 def test_any_order_of_moves_deaths_and_words_loses_nothing(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    folder = tmp_path_factory.mktemp("shards")
-    makers = {n: partial(SQLiteStore, folder / f"{n}.db") for n in "abc"}
-    stores = [ShardedStore(makers, abandoned=0.0) for _ in range(2)]
-    for store in stores:
-        store.bind("test", 4)
-    known: list[str] = []
-
-    def act(store: ShardedStore, depth: int) -> None:
-        what = data.draw(st.sampled_from(["teach", "teach", "move", "move", "erase", "settle"]))
-        if what == "teach":
-            name = f"n{len(known)}x{depth}"
-            teach(store, name)
-            known.append(name)
-        elif what == "erase":
-            store.forget_user(ANN)
-            known.clear()
-        elif known and what == "settle":
-            moving.settle(store, ANN, at(store))
-        elif known:
-            to = data.draw(st.sampled_from("abc"))
-            at_step = data.draw(st.sampled_from(STEPS))
-            dies = data.draw(st.booleans())
-            done: list[str] = []
-
-            def step(name: str) -> None:
-                if name == at_step and not done:
-                    done.append(name)
-                    if depth < 2:
-                        act(stores[(depth + 1) % 2], depth + 1)
-                    if dies:
-                        raise Stopped
-
-            try:
-                moving.move(store, ANN, to, step=step)
-            except (Stopped, NotFoundError):
-                pass
-        for handle in stores:
-            assert held(handle) == known
-        assert sum(kind in ("here", "going") for kind in marks(store).values()) <= 1
-
+    story = Story(tmp_path_factory.mktemp("shards"), data)
     try:
-        for number in range(data.draw(st.integers(1, 6))):
-            act(stores[number % 2], 0)
+        for _ in range(data.draw(st.integers(1, 6))):
+            story.act(0)
     finally:
-        for store in stores:
+        for store in story.stores:
             store.close()
 
 
@@ -565,8 +569,7 @@ def test_shards_that_do_not_belong_together_are_refused(opened: Open, tmp_path: 
     other.close()
     with pytest.raises(ConfigError, match="different memories"):
         ShardedStore({
-            "a": partial(SQLiteStore, tmp_path / "a.db"), "b": partial(SQLiteStore, tmp_path / "b.db"),
-            "c": partial(SQLiteStore, tmp_path / "c.db"),
+            **{n: partial(SQLiteStore, tmp_path / f"{n}.db") for n in "abc"},
             "d": partial(SQLiteStore, tmp_path / "other" / "d.db"),
         })  # fmt: skip
     for names in ((), ("a/b",), ("",)):
@@ -638,3 +641,67 @@ def test_the_commands_say_where_and_move(opened: Open, tmp_path: Path) -> None:
     assert '"home": true' in told("list", "--json", *three)
     assert "give all shards a name" in told("list", "-s", "a=x.db", "-s", "y.db", fails=True)
     assert "one name" in told("list", "-s", "a=x.db", "-s", "a=y.db", fails=True)
+
+
+# PostgreSQL
+
+
+@pytest.fixture
+def on_postgres(dsn: str) -> Iterator[Callable[..., ShardedStore]]:
+    """Open shards in schemas of one server; the types of their vectors by name."""
+    from prefmem.stores.postgres import PostgresStore
+
+    stores: list[ShardedStore] = []
+
+    def make(word: str, **kinds: Any) -> ShardedStore:  # noqa: ANN401  # types of vectors, or makers
+        makers: dict[str, Callable[[], Any]] = {
+            name: partial(
+                PostgresStore, dsn, schema=f"{word}_{name}", vectors=kind, connections=3, wait=10
+            )
+            if isinstance(kind, str)
+            else kind
+            for name, kind in kinds.items()
+        }
+        stores.append(ShardedStore(makers))
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def test_it_keeps_the_contract_over_three_postgres_schemas(
+    on_postgres: Callable[..., ShardedStore],
+) -> None:
+    words = iter(("one", "two", "three"))
+    check_store(lambda: on_postgres(next(words), a="bytea", b="bytea", c="halfvec"))
+
+
+def test_a_user_grows_out_of_a_file_into_postgres_and_any_type_of_vector(
+    on_postgres: Callable[..., ShardedStore], tmp_path: Path
+) -> None:
+    file = partial(SQLiteStore, tmp_path / "f.db")
+    store = on_postgres("grown", a="bytea", b="halfvec", f=file)
+    store.bind("test", 4)
+    fill(store)
+    moving.move(store, ANN, "f")
+    before, shelf, state = rows(tmp_path, "f"), store.shelf(ANN), store.state(ANN)
+    events, log, edits = store.events(ANN), store.interactions(ANN), store.edits(ANN)
+    (job,) = store.jobs.of(ANN)
+    for to in ("a", "b", "a", "f", "b", "f"):
+        with pytest.raises(Stopped):
+            moving.move(store, ANN, to, step=stop_at("switch"))
+        assert moving.move(store, ANN, to)
+        assert at(store) == to
+        assert np.array_equal(store.shelf(ANN).matrix, shelf.matrix)
+        assert store.events(ANN) == events
+        assert store.edits(ANN) == edits
+        assert [entry.key for entry in store.interactions(ANN)] == [e.key for e in log]
+        assert state is not None
+        assert np.array_equal((store.state(ANN) or state).evidence, state.evidence)
+        assert replace(store.jobs.of(ANN)[0], id="") == replace(job, id="")
+    assert rows(tmp_path, "f") == before
+    teach(store, "three")
+    assert store.numbers(ANN) == {"one": 1, "three": 3}
+    assert store.forget_user(ANN).cards == 2
+    assert marks(store) == {}
