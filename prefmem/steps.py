@@ -27,6 +27,7 @@ from prefmem.errors import (
     InputError,
     NotFoundError,
 )
+from prefmem.guard.breaker import LeftAloneError
 from prefmem.guard.course import Leg, misused, survived
 from prefmem.guard.parts import Parts, WatchedJudge
 from prefmem.interaction import Deck, Entry, Offer
@@ -427,7 +428,8 @@ class Steps:
             if misused(error):
                 raise
             self._parts.count("render")
-            survived("store", error)
+            if not isinstance(error, LeftAloneError):
+                survived("store", error)
             return ()
 
     def _watched(self, judge: Judge | None) -> Judge | None:

@@ -230,6 +230,18 @@ def test_weights_that_load_have_longer(open_memory: Open) -> None:
     assert not memory.degraded
 
 
+def test_a_store_that_has_never_answered_is_not_waited_for(
+    open_memory: Open, tmp_path: Path
+) -> None:
+    switch = Switch()
+    store: Store = SQLiteStore(tmp_path / "own.db")
+    memory = open_memory(store=unreliable(store, switch), config=Config(recall_hard_ms=50))
+    switch.turn("slow")
+    assert memory.recall("x", user_id="ann").failed
+    assert memory.health.recalls.counts[-2] == 0  # of more than 2.5 s
+    switch.turn("well")
+
+
 # Breakers
 
 

@@ -24,7 +24,7 @@ from prefmem.guard.pool import Pool, Task
 Part: TypeAlias = Literal["store", "embedder", "reranker", "extractor", "judge"]
 Limit: TypeAlias = Literal["", "soft", "hard"]
 
-LOADING = 10.0  # seconds more for a part that has never answered: it may load weights
+LOADING = 10.0  # seconds more for a model that has never answered: it may load weights
 _LOOK = 0.02  # seconds between looks whether it has
 _MISUSE = (BasisMismatchError, ConfigError, InputError, MissingExtraError, NotFoundError)
 T = TypeVar("T")
@@ -164,7 +164,7 @@ class Course(Generic[T]):
             work: Does it, and settles its result with the leg that it is given.
             soft: Seconds until what is there has to do.
             hard: Seconds until the caller goes on with nothing.
-            loading: Whether a part that has never answered has ten seconds more.
+            loading: Whether a model that has never answered has ten seconds more.
 
         Raises:
             PrefmemError: The memory is misused: closed, or made with another embedder.
@@ -223,9 +223,9 @@ class Course(Generic[T]):
         return leg
 
     def _loaded(self, leg: Leg[T]) -> bool:
-        """Wait for a part that has never answered; gives whether it has by now."""
+        """Wait for a model that has never answered; gives whether it has by now."""
         ticket, until = leg.waits_for, monotonic() + LOADING
-        if ticket is None or ticket.breaker.answered:
+        if ticket is None or ticket.breaker.name == "store" or ticket.breaker.answered:
             return False
         while not ticket.breaker.answered and monotonic() < until:
             if self._over.wait(_LOOK):
