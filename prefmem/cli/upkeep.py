@@ -151,7 +151,7 @@ def audit(
     with _rows(db) as store:
         about = None if user is None else UserKey(user, tenant)
         acts = store.acts(about)
-        names = {} if about is None else store.card_names(about)
+        names = dict[str, str]() if about is None else store.card_names(about)
     rows = [
         {
             "seq": act.seq, "at": act.at.isoformat(), "actor": act.actor, "action": act.action,

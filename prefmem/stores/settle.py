@@ -90,7 +90,7 @@ def _known(db: sqlite3.Connection) -> tuple[str | None, str, dict[bytes, str]]:
 
 def _more(known: dict[bytes, str], listed: Erased | None) -> dict[bytes, str]:
     """Give the erasures that the list beside the file does not know."""
-    there = listed.times if listed else {}
+    there = listed.times if listed else dict[bytes, str]()
     return {token: at for token, at in known.items() if there.get(token, "") < at}
 
 

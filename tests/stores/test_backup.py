@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import signal
 import sqlite3
+import sys
 import threading
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -131,7 +134,7 @@ def test_a_damaged_backup_replaces_nothing(open_memory: Open, path: Path, tmp_pa
     data = bytearray(copy.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 8192] = b"\x07" * 8192
     copy.write_bytes(data)
-    with pytest.raises(StoreUnavailableError, match="damaged|malformed"):
+    with pytest.raises(StoreUnavailableError, match=r"damaged|malformed"):
         restore(copy, path, replace=True, at=AT)
     assert len(open_memory().list(user_id="ann")) == 60
 
@@ -245,3 +248,92 @@ def test_what_a_killed_run_left_is_cleared(open_memory: Open, path: Path, tmp_pa
     backup(path, copy)
     assert held(copy) == ("ann",)
     assert not any(name.startswith(".") for name in names(tmp_path))
+
+
+# Killed on the way
+
+
+def killed_at(place: int, work: Callable[[], object]) -> bool:
+    """Do something in a process that dies before it touches the disk for the n-th time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # threads of libraries do nothing here
+        pid = os.fork()
+    if pid == 0:
+        left = place
+
+        def look(event: str, given: object) -> None:
+            nonlocal left
+            del given
+            if event in {"open", "os.rename", "os.remove", "os.truncate", "sqlite3.connect"}:
+                left -= 1
+                if left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(look)
+        try:
+            work()
+        except BaseException:  # noqa: BLE001  # the end of this process
+            os._exit(1)
+        os._exit(0)
+    ended = os.waitpid(pid, 0)[1]
+    assert ended in (0, signal.SIGKILL)
+    return ended == signal.SIGKILL
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_restore_that_is_killed_brings_nobody_back(
+    open_memory: Open, path: Path, tmp_path: Path, *, replaced: bool
+) -> None:
+    memory = open_memory()
+    tell(memory, "ann", "bob")
+    copy = tmp_path / "away" / "copy.db"
+    copy.parent.mkdir()
+    backup(path, copy)
+    memory.forget_user(user_id="ann")
+    tell(memory, "cid")
+    memory.close()
+    if not replaced:
+        path.unlink()
+    before = {file.name: file.read_bytes() for file in tmp_path.glob("prefs.db*")}
+    place, seen = 0, set[tuple[str, ...]]()
+    while killed_at(place, lambda: restore(copy, path, replace=replaced, at=AT)):
+        if path.exists():
+            seen.add(held(path))
+            with open_memory() as memory:
+                assert memory.list(user_id="ann") == ()
+        else:
+            seen.add(())
+        restore(copy, path, replace=path.exists(), at=AT)
+        assert held(path) == ("bob",)
+        for file in tmp_path.glob("*prefs.db*"):
+            file.unlink()
+        for name, data in before.items():
+            (tmp_path / name).write_bytes(data)
+        place += 1
+    assert place > 10
+    assert seen == {("bob", "cid") if replaced else (), ("bob",)}
+
+
+def test_an_opening_that_is_killed_while_it_erases_again_ends_with_the_next(
+    open_memory: Open, path: Path, tmp_path: Path
+) -> None:
+    memory = open_memory()
+    tell(memory, "ann", "bob")
+    copy = tmp_path / "copy.db"
+    backup(path, copy)
+    memory.forget_user(user_id="ann")
+    memory.close()
+    listed = path.with_name("prefs.db-erased").read_bytes()
+    place = 0
+    while True:
+        for file in tmp_path.glob("prefs.db*"):
+            file.unlink()
+        shutil.copy(copy, path)
+        path.with_name("prefs.db-erased").write_bytes(listed)
+        killed = killed_at(place, lambda: SQLiteStore(path))
+        assert held(path) == ("bob",)
+        assert path.with_name("prefs.db-erased").read_bytes() == listed
+        if not killed:
+            break
+        place += 1
+    assert place > 3
