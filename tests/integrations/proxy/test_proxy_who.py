@@ -254,6 +254,7 @@ def test_a_slow_memory_is_not_waited_for(
     memory = open_memory(embedder=slow)
     slow.go.set()
     memory.add("writing code", "use tabs", user_id="ann")
+    memory.warm()
     slow.go.clear()
     door = open_door(memory=memory, recall_timeout=0.6)
     for _ in range(12):  # more than there are threads
