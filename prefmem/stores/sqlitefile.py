@@ -18,6 +18,7 @@ from typing import TypeVar
 from prefmem.errors import StoreError, StoreUnavailableError, StoreVersionError
 from prefmem.stores.driver import Driver
 from prefmem.stores.filelock import FileLock
+from prefmem.stores.logmark import LogMark
 from prefmem.stores.migrations import MIGRATIONS
 
 APPLICATION_ID = 0x7072656D  # "prem"
@@ -71,6 +72,7 @@ class SQLiteFile:
         self._readers: list[sqlite3.Connection] = []
         self._closed = False
         self._turn = FileLock(f"{self.path}-lock") if self.path != ":memory:" else None
+        self._mark = LogMark(self.path, f"{self.path}-lock") if self._turn else None
 
     @contextmanager
     def alone(self) -> Generator[sqlite3.Connection, None, None]:
@@ -240,6 +242,8 @@ class SQLiteFile:
         try:
             if group.error is None:
                 self._db.execute("commit")
+                if self._mark is not None:
+                    self._mark.put()
         except self.driver.Error as error:
             group.error = error
         finally:
@@ -275,14 +279,16 @@ class SQLiteFile:
         with self.explained("open"):
             db = self.driver.connect(self.path, timeout=_WAIT_MS / 1000)
             try:
-                _prepare_patiently(db, self.path, self.driver)
+                _prepare_patiently(db, self.path, self.driver, self._mark)
             except BaseException:
                 db.close()
                 raise
             return db
 
 
-def _prepare_patiently(db: sqlite3.Connection, path: str, driver: Driver) -> None:
+def _prepare_patiently(
+    db: sqlite3.Connection, path: str, driver: Driver, mark: LogMark | None
+) -> None:
     """Prepare the file, again while another connection is making or closing it.
 
     SQLite waits for most locks, but not for those around a change of the journal mode.
@@ -290,7 +296,7 @@ def _prepare_patiently(db: sqlite3.Connection, path: str, driver: Driver) -> Non
     until = monotonic() + _WAIT_MS / 1000
     while True:
         try:
-            _prepare(db, path)
+            _prepare(db, path, driver, mark)
             return
         except driver.OperationalError as error:
             if "locked" not in str(error) or monotonic() > until:
@@ -300,7 +306,7 @@ def _prepare_patiently(db: sqlite3.Connection, path: str, driver: Driver) -> Non
             sleep(_PAUSE)
 
 
-def _prepare(db: sqlite3.Connection, path: str) -> None:
+def _prepare(db: sqlite3.Connection, path: str, driver: Driver, mark: LogMark | None) -> None:
     db.execute("begin")  # one picture: another process may be making the file just now
     version = int(db.execute("pragma user_version").fetchone()[0])
     ours = int(db.execute("pragma application_id").fetchone()[0])
@@ -313,6 +319,9 @@ def _prepare(db: sqlite3.Connection, path: str) -> None:
             f"{path} has schema {version}, this prefmem knows up to {len(MIGRATIONS)}: "
             "a newer prefmem wrote it; upgrade this one"
         )
+    if mark is not None:  # before anything is written behind what is left of the log
+        with suppress(driver.OperationalError):  # read-only
+            mark.check(int(db.execute("pragma wal_checkpoint(passive)").fetchone()[1]))
     if version < len(MIGRATIONS):
         _migrate(db)
     db.execute(f"pragma busy_timeout = {_WAIT_MS}")

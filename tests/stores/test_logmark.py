@@ -1,0 +1,92 @@
+"""A log that lost acknowledged commits is named, and one that a crash cut off is not."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prefmem.errors import StoreUnavailableError
+from prefmem.stores.sqlite import SQLiteStore
+from prefmem.types import Event, UserKey
+
+ANN, AT = UserKey("ann"), datetime(2026, 1, 1, tzinfo=UTC)
+PAGE = 4096 + 24  # bytes of a frame
+
+
+@pytest.fixture
+def crashed(tmp_path: Path) -> Path:
+    """Give a file as a process leaves it that was killed after five commits."""
+    folder, copy = tmp_path / "live", tmp_path / "crashed"
+    folder.mkdir()
+    copy.mkdir()
+    store = SQLiteStore(folder / "a.db")
+    store.checkpoint()
+    for number in range(5):
+        write(store, number)
+    for file in folder.iterdir():
+        shutil.copy(file, copy / file.name)
+    store.close()
+    return copy / "a.db"
+
+
+def write(store: SQLiteStore, number: int) -> None:
+    with store.write(ANN) as transaction:
+        transaction.record(Event(f"k{number}", "forget", (), AT), {})
+
+
+def keys(path: Path) -> list[str]:
+    store = SQLiteStore(path)
+    try:
+        return [event.key for event in store.events(ANN)]
+    finally:
+        store.close()
+
+
+def log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def test_what_was_committed_is_there_after_a_crash(crashed: Path) -> None:
+    assert keys(crashed) == ["k0", "k1", "k2", "k3", "k4"]
+
+
+def test_half_a_frame_behind_the_last_commit_is_a_crash(crashed: Path) -> None:
+    with log(crashed).open("ab") as file:
+        file.write(bytes(1_000))
+    assert keys(crashed) == ["k0", "k1", "k2", "k3", "k4"]
+
+
+@pytest.mark.parametrize("place", [5, 32 + 100, 32 + PAGE + 8, -100])
+def test_a_bit_that_flips_in_the_log_is_named(crashed: Path, place: int) -> None:
+    data = bytearray(log(crashed).read_bytes())
+    data[place] ^= 4
+    log(crashed).write_bytes(data)
+    for _ in range(2):  # not only the first time
+        with pytest.raises(StoreUnavailableError, match=r"a\.db-wal was damaged.*restore a backup"):
+            SQLiteStore(crashed)
+
+
+def test_a_log_that_is_cut_is_named_and_can_be_left_behind(crashed: Path) -> None:
+    data = log(crashed).read_bytes()
+    log(crashed).write_bytes(data[: len(data) - PAGE])
+    with pytest.raises(StoreUnavailableError, match="what was acknowledged last is not in it"):
+        SQLiteStore(crashed)
+    crashed.with_name("a.db-lock").unlink()
+    assert keys(crashed) == ["k0", "k1", "k2", "k3"]
+
+
+def test_a_log_that_was_emptied_or_begun_anew_is_no_damage(crashed: Path) -> None:
+    one, other = SQLiteStore(crashed), SQLiteStore(crashed)
+    one.checkpoint()
+    write(other, 5)
+    write(one, 6)
+    held = one.events(ANN)
+    other.close()
+    one.close()
+    assert [event.key for event in held] == keys(crashed) == [f"k{n}" for n in range(7)]
+
+
+def test_a_file_without_a_mark_is_opened(crashed: Path) -> None:
+    crashed.with_name("a.db-lock").write_bytes(b"")
+    assert len(keys(crashed)) == 5
