@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from prefmem.errors import PrefmemError, StoreError, StoreUnavailableError
@@ -55,7 +56,7 @@ def run(ground: Ground, size: int) -> Finding:
             _read(nest.rest(), book, script, count, seen)
             look(path, [book], [[]], count)
             ground.tell("limits", number + 1, size)
-        forbidden = _forbid(nest, ground, seed, before, count, seen)
+        forbidden = _forbid(nest, seed, before, count, seen)
         small = disk is not None
     wrong = count.wrong + len(seen.unclear) + seen.silent + seen.stuck
     return Finding(
@@ -188,16 +189,16 @@ def _small_disk(folder: Path) -> Generator[Path | None]:
         subprocess.run([shutil.which("umount") or "umount", str(place)], check=True)
 
 
-def _forbid(nest: Nest, ground: Ground, seed: Path, before: Book, count: Count, seen: _Seen) -> int:
+def _forbid(nest: Nest, seed: Path, before: Book, count: Count, seen: _Seen) -> int:
     """Try files and folders that may not be read or written; gives how many."""
-    ground.folder.chmod(0o755)
-    for number, what in enumerate(_FORBIDDEN):
-        folder = ground.folder / f"rights{number}"
-        path = _copied(seed, folder)
-        nest.work("full.knock", path=str(path), what=what)
-        book = before.after()
-        _read(nest.rest(), book, [("learn", "u0", 10_000)], count, seen)
-        look(path, [book], [[]], count)
+    with TemporaryDirectory(prefix="prefmem-rights-") as place:
+        Path(place).chmod(0o755)  # root tries it as nobody, who must come so far
+        for number, what in enumerate(_FORBIDDEN):
+            path = _copied(seed, Path(place) / str(number))
+            nest.work("full.knock", path=str(path), what=what)
+            book = before.after()
+            _read(nest.rest(), book, [("learn", "u0", 10_000)], count, seen)
+            look(path, [book], [[]], count)
     return len(_FORBIDDEN)
 
 

@@ -17,7 +17,8 @@ _THREADS = 4
 _USERS = 6  # of each thread
 _STEPS = 400  # of each thread in a life, more than one lives for
 _LIVES = 100  # on one file
-_OPENING, _WORKING = 0.03, 0.5  # seconds in which a kill falls
+_OPENINGS = 0.15  # of the kills fall about the opening of the file
+_CALLS, _LATER = 40, 0.02  # a kill comes after so many calls at most, and so many seconds more
 
 
 def run(ground: Ground, size: int) -> Finding:
@@ -51,8 +52,9 @@ def _live(
         book.script(rng, _STEPS, first=first) for book, first in zip(books, pending, strict=True)
     ]
     nest.work("kill.write", path=str(path), scripts=scripts)
-    time.sleep(rng.uniform(0, _OPENING if rng.random() < 0.25 else _WORKING))
-    answers = nest.kill()
+    answers = nest.some(rng.randrange(_CALLS)) if rng.random() > _OPENINGS else []
+    time.sleep(rng.uniform(0, _LATER))
+    answers += nest.kill()
 
     done = [0] * len(books)
     for answer in answers:

@@ -94,8 +94,18 @@ class Nest:
         self._process.say({"role": role, "args": args})
         self._pid = int(self._process.next()["pid"])
 
+    def some(self, count: int) -> list[Any]:
+        """Wait for the first things that it tells; fewer where it ends."""
+        told: list[Any] = []
+        while len(told) < count and (line := self._process.next()) is not None:
+            told.append(line)
+            if "ended" in line:
+                self._pid = None
+                break
+        return told
+
     def kill(self) -> list[Any]:
-        """Kill the worker with -9; gives all that it told."""
+        """Kill the worker with -9; gives what it told since."""
         assert self._pid is not None
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
