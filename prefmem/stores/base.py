@@ -99,8 +99,11 @@ class Base(Protocol):
         """What a query of jobs ends with, so that two workers never take the same."""
         ...
 
-    def read(self, work: Callable[[Connection, Uid], T], user: UserKey) -> T:
-        """Read what is held about a user in one picture, within the thread's transaction if any."""
+    def read(self, work: Callable[[Connection, Uid], T], user: UserKey, *, one: bool = False) -> T:
+        """Read what is held about a user in one picture, within the thread's transaction if any.
+
+        With `one`, the work runs one statement, beside what its seal needs.
+        """
         ...
 
     def write(self, user: UserKey) -> AbstractContextManager[tuple[Connection, Uid]]:

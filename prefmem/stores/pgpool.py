@@ -17,6 +17,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg import Connection, sql
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from prefmem.errors import InputError, StoreError, StoreUnavailableError
@@ -44,6 +45,60 @@ class PgConnection:
             with self.raw.cursor() as cursor:
                 cursor.executemany(_translated(text), given)
         return None
+
+
+class OneStatement:
+    """Runs one statement in a transaction of its own, begun and committed in the same message.
+
+    Args:
+        run: Gives the rows of a statement.
+    """
+
+    def __init__(self, run: Callable[[str, Sequence[Any]], "Rows"]) -> None:
+        """Run nothing yet."""
+        self._run = run
+        self._done = False
+
+    def execute(self, text: str, given: Sequence[Any] = (), /) -> Cursor:
+        """Run the statement.
+
+        Raises:
+            StoreError: It is the second one.
+        """
+        if self._done:
+            raise StoreError("a read of one statement runs a second one")
+        self._done = True
+        return self._run(text, given)
+
+    def executemany(self, text: str, given: Sequence[Sequence[Any]], /) -> object:
+        """Refuse: this reads.
+
+        Raises:
+            StoreError: Always.
+        """
+        del text, given
+        raise StoreError("a read of one statement writes")
+
+
+class Rows:
+    """Rows that were fetched.
+
+    Args:
+        rows: All of them.
+    """
+
+    def __init__(self, rows: list[Any]) -> None:
+        """Begin before the first."""
+        self._rows = iter(rows)
+        self.rowcount = len(rows)
+
+    def fetchone(self) -> Any:  # noqa: ANN401  # a row of anything
+        """Give the next row; None after the last."""
+        return next(self._rows, None)
+
+    def fetchall(self) -> list[Any]:
+        """Give all rows that are left."""
+        return list(self._rows)
 
 
 class PgPool:
@@ -89,6 +144,30 @@ class PgPool:
             raise
         finally:
             self._mine.open = before
+            self._pool.putconn(connection)
+
+    def once(self, begin: sql.Composed, text: str, given: Sequence[Any]) -> Rows:
+        """Run one statement that reads between `begin` and a commit, in one message."""
+        self._here()
+        if self._pool.closed:
+            raise StoreError(f"{self.name} is closed; open a new memory")
+        connection = self._pool.getconn(timeout=self.wait)
+        try:
+            asked = psycopg.ClientCursor(connection).mogrify(_translated(text), given)
+            whole = f"{begin.as_string(connection)}; {asked}; commit"
+            cursor = connection.execute(fixed(whole), prepare=False)
+            rows: list[Any] = []
+            more: bool | None = True
+            while more:
+                if cursor.description:  # of the last that gives rows
+                    rows = cursor.fetchall()
+                more = cursor.nextset()
+            return Rows(rows)
+        except BaseException:
+            with suppress(psycopg.Error):
+                connection.execute("rollback")
+            raise
+        finally:
             self._pool.putconn(connection)
 
     @contextmanager
@@ -192,7 +271,7 @@ def named(dsn: str) -> str:
         InputError: It is no connection string.
     """
     try:
-        parts = psycopg.conninfo.conninfo_to_dict(dsn)
+        parts = conninfo_to_dict(dsn)
     except psycopg.Error:
         raise InputError("the address of the database is no connection string") from None
     host, base = parts.get("host") or "local", parts.get("dbname") or "postgres"

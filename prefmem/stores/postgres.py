@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Final, TypeVar
 from uuid import UUID
@@ -25,7 +26,7 @@ from prefmem.stores import codec, pgschema
 from prefmem.stores.base import Connection, Uid, Vectors
 from prefmem.stores.erasures import note_erasure
 from prefmem.stores.keys import UserKeys, seal_of
-from prefmem.stores.pgpool import PgPool, fixed, retried
+from prefmem.stores.pgpool import OneStatement, PgPool, fixed, retried
 from prefmem.stores.pgschema import APP_ROLE, VectorType
 from prefmem.stores.places import MovedError
 from prefmem.stores.rows import append
@@ -266,15 +267,18 @@ class _Postgres:
                 db.execute(sql.SQL("vacuum (full) {}").format(sql.Identifier(self._schema, table)))
         return True
 
-    def read(self, work: Callable[[Connection, Uid], T], user: UserKey) -> T:
+    def read(self, work: Callable[[Connection, Uid], T], user: UserKey, *, one: bool = False) -> T:
         uid = uid_of(user)
         here = self._pool.open_here
         with self._pool.explained("read"):
             if here is not None and here[1] == uid:
                 return work(here[0], uid)
+            begin = self._begin("begin isolation level repeatable read read only", uid=uid)
 
             def once() -> T:
-                begin = self._begin("begin isolation level repeatable read read only", uid=uid)
+                if one and self._keys is None:
+                    run = partial(self._pool.once, begin)
+                    return work(OneStatement(run), uid)
                 with self._pool.transaction(begin, uid) as db:
                     return work(db, uid)
 

@@ -15,7 +15,7 @@ from prefmem.types import Card, Event, Shelf, Status, UserKey
 
 OFFER = "offer:"  # before the id of a recall: key of its offer
 EDIT_TEXTS = ("context", "draft", "final")
-_IN_A_QUERY = 500
+IN_A_QUERY = 500
 
 
 class Rows:
@@ -256,5 +256,5 @@ def _same(key: str) -> tuple[str, ...]:
 def _parts(names: Iterable[str]) -> Iterator[list[str]]:
     """Cut names into as many as fit in a query, each name once."""
     wanted = list(dict.fromkeys(names))
-    for start in range(0, len(wanted), _IN_A_QUERY):
-        yield wanted[start : start + _IN_A_QUERY]
+    for start in range(0, len(wanted), IN_A_QUERY):
+        yield wanted[start : start + IN_A_QUERY]

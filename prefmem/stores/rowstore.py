@@ -15,7 +15,7 @@ from prefmem.stores.jobs import RowJobs
 from prefmem.stores.packing import mark_of, name_of
 from prefmem.stores.places import MovedError
 from prefmem.stores.repair import Expected, Repair, Wrong, differing
-from prefmem.stores.rows import Rows
+from prefmem.stores.rows import IN_A_QUERY, Rows
 from prefmem.stores.transaction import RowTransaction
 from prefmem.types import Action, Card, Check, Erasure, Event, Shelf, Status, UserKey, Vector
 
@@ -53,7 +53,7 @@ class RowStore(ABC):
 
     def revision(self, user: UserKey) -> int:
         """Number that changes whenever the user's cards do; 0 for an unknown user."""
-        return self._read(user, Rows.revision)
+        return self._read(user, Rows.revision, one=True)
 
     def shelf(self, user: UserKey, *, status: Status = "active") -> Shelf:
         """Read the vectors of the cards that have a status, ordered by number."""
@@ -61,18 +61,19 @@ class RowStore(ABC):
 
     def numbers(self, user: UserKey) -> Mapping[str, int]:
         """Give the number of every card, by card id."""
-        return self._read(user, Rows.numbers)
+        return self._read(user, Rows.numbers, one=True)
 
     def card(self, user: UserKey, card_id: str) -> Card | None:
         """Read one card."""
-        return self._read(user, lambda rows: rows.card(card_id))
+        return self._read(user, lambda rows: rows.card(card_id), one=True)
 
     def cards(
         self, user: UserKey, *, ids: Iterable[str] | None = None, status: Status | None = None
     ) -> tuple[Card, ...]:
         """Read cards in the order of saying; only those in `ids`, only those of `status`."""
         wanted = None if ids is None else tuple(ids)
-        return self._read(user, lambda rows: rows.cards(ids=wanted, status=status))
+        one = wanted is None or 0 < len(wanted) <= IN_A_QUERY
+        return self._read(user, lambda rows: rows.cards(ids=wanted, status=status), one=one)
 
     def known(self, user: UserKey, keys: Sequence[str]) -> frozenset[str]:
         """Say which of these idempotency keys were recorded before."""
@@ -80,25 +81,27 @@ class RowStore(ABC):
 
     def events(self, user: UserKey, *, card_id: str | None = None) -> tuple[Event, ...]:
         """Read the log in order; with `card_id` only the changes of that card."""
-        return self._read(user, lambda rows: rows.events(card_id))
+        return self._read(user, lambda rows: rows.events(card_id), one=True)
 
     def state(self, user: UserKey) -> UserState | None:
         """Read the user's state; None before the first."""
-        return self._read(user, Rows.state)
+        return self._read(user, Rows.state, one=True)
 
     def interactions(
         self, user: UserKey, *, asked: str | None = None, recall_id: str | None = None
     ) -> tuple[Entry, ...]:
         """Read the log of interaction in order; only the newest offer of a query or of a recall."""
-        return self._read(user, lambda rows: rows.interactions(asked=asked, recall_id=recall_id))
+        return self._read(
+            user, lambda rows: rows.interactions(asked=asked, recall_id=recall_id), one=True
+        )
 
     def edits(self, user: UserKey) -> tuple[KeptEdit, ...]:
         """Read the edits that are kept, oldest first."""
-        return self._read(user, Rows.edits)
+        return self._read(user, Rows.edits, one=True)
 
     def noted(self, user: UserKey, key: str) -> bool:
         """Whether the log of interaction holds this key."""
-        return self._read(user, lambda rows: rows.noted(key))
+        return self._read(user, lambda rows: rows.noted(key), one=True)
 
     def audit(
         self, user: UserKey | None, action: Action, *, actor: str, at: datetime, n: int = 1
@@ -230,13 +233,13 @@ class RowStore(ABC):
         self._base.shard = name
         return self._base
 
-    def _read(self, user: UserKey, work: Callable[[Rows], T]) -> T:
+    def _read(self, user: UserKey, work: Callable[[Rows], T], *, one: bool = False) -> T:
         def look(db: Connection, uid: Uid) -> T:
             if self._base.shard and not mark_of(db, uid).readable:
                 raise MovedError(self._name)
             return work(self._rows(db, user, uid))
 
-        return self._base.read(look, user)
+        return self._base.read(look, user, one=one and not self._base.shard)
 
     def _rows(self, db: Connection, user: UserKey, uid: Uid, *, writing: bool = False) -> Rows:
         seal = self._base.seal(db, user, uid, writing=writing)

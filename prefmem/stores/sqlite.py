@@ -298,7 +298,8 @@ class _SQLite:
         self.vectors = HalfBytes()
         self._spent, self._spent_at = 0.0, monotonic()
 
-    def read(self, work: Callable[[Connection, Uid], T], user: UserKey) -> T:
+    def read(self, work: Callable[[Connection, Uid], T], user: UserKey, *, one: bool = False) -> T:
+        del one
         return self._file.read(lambda db: work(db, self.uid(db, user)))
 
     @contextmanager
