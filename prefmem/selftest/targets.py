@@ -1,36 +1,34 @@
 """The doors through which strangers' data comes in, each with the inputs that are tried on it."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any, cast
 
 from hypothesis import strategies as st
 
-from prefmem.commands import parse as parse_commands
-from prefmem.config import Config
-from prefmem.errors import InputError, NotFoundError, PrefmemError, StoreUnavailableError
+from prefmem.errors import PrefmemError, StoreUnavailableError
 from prefmem.extract.answers import Tally, questions, read_answers
 from prefmem.extract.chat import ChatExtractor
 from prefmem.extract.parse import MAX_ITEMS, parse
 from prefmem.extract.prompts import PromptName
 from prefmem.interaction import Offer, UserState
-from prefmem.memory import PreferenceMemory
-from prefmem.messages import plain, to_turns
 from prefmem.models.endpoint import OpenAIChat
-from prefmem.render import WRITERS, render_rules
 from prefmem.selftest import inputs
+from prefmem.selftest.doors import (
+    Memories,
+    check_block,
+    check_messages,
+    check_words,
+    fresh,
+)
 from prefmem.stores import codec, journal
-from prefmem.testing import Clock, HashEmbedder, PhraseExtractor, TableRelater, WordJudge
-from prefmem.types import Recall, Rule, Turn, Window
+from prefmem.types import Turn, Window
 
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _SAID = "When I write code, always use tabs. Never use emojis! Keep answers short."
-_MAX_CHARS = 2_000
-_RENEWED = 300  # uses after which a memory makes room for a new one
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def targets() -> tuple[Target, ...]:
     cards: list[Any] = [c["card"] for e in export["events"] for c in e["changes"]]
     changes: list[Any] = [event["changes"] for event in export["events"]]
     turns: list[Any] = [job["turns"] for job in export["jobs"]]
-    memories = _Memories()
+    memories = Memories()
     log = _blob(blobs) | inputs.signed_entry(heads, bodies)
     state = _blob(states) | inputs.signed_state(states)
     answer = inputs.altered_json(_ANSWERS) | inputs.deep | inputs.text
@@ -163,7 +161,7 @@ def check_body(body: str) -> None:
 
 def sample_export() -> dict[str, Any]:
     """Give the export of a user with some of everything."""
-    with _memory() as memory:
+    with fresh() as memory:
         memory.learn([("user", _SAID)], user_id="ann", session_id="s")
         card = memory.add("writing mails", "sign as Ann", user_id="ann")
         first = memory.recall("write code", user_id="ann", session_id="s", strict=True)
@@ -192,7 +190,7 @@ def _parts(blobs: Sequence[bytes]) -> tuple[list[Any], list[bytes], list[bytes]]
     """Give the heads and bodies of blobs, and a state's blob."""
     heads = [json.loads(blob[5:].partition(b"\n")[0]) for blob in blobs]
     bodies = [blob[5:].partition(b"\n")[2] for blob in blobs]
-    with _memory() as memory:
+    with fresh() as memory:
         memory.learn([("user", _SAID)], user_id="ann")
         memory.recall("write code", user_id="ann", strict=True)
         memory.learn([("user", "write code"), ("user", "not tabs again")], user_id="ann")
@@ -256,174 +254,3 @@ def check_turns(text: str) -> None:
     with suppress(StoreUnavailableError):
         turns = codec.read_turns(text)
         assert codec.read_turns(codec.write_turns(turns)) == turns
-
-
-# What a host hands over
-
-
-def _memory() -> PreferenceMemory:
-    return PreferenceMemory(
-        ":memory:", extractor=PhraseExtractor(), embedder=HashEmbedder(8), relater=TableRelater(),
-        reranker="none", judge=WordJudge(), clock=Clock(), config=Config(max_turn_chars=_MAX_CHARS),
-    )  # fmt: skip
-
-
-class _Memories:
-    """One memory after the other, so that what is tried leaves little behind."""
-
-    def __init__(self) -> None:
-        self._uses = count()
-        self._memory = _memory()
-
-    def _next(self) -> tuple[PreferenceMemory, str]:
-        number = next(self._uses)
-        if number % _RENEWED == 0:
-            self._memory.close()
-            self._memory = _memory()
-            self._memory.add("", "be kind", user_id="bystander")
-        return self._memory, f"u{number}"
-
-    def load(self, data: Any) -> None:  # noqa: ANN401  # any JSON
-        """An export is taken in whole or refused whole, and what was taken in comes out again."""
-        memory, user = self._next()
-        try:
-            memory.load(data, user_id=user)
-        except InputError:
-            assert not memory.export(user_id=user)["events"]
-            return
-        held = memory.export(user_id=user)
-        again = memory.load(held, user_id=user)
-        assert not again.added
-        recalled = memory.recall("write code", user_id=user, strict=True)
-        check_lines(memory.render(recalled, user_id=user, strict=True))
-        assert len(memory.list(user_id="bystander")) == 1
-
-    def ids(self, names: Sequence[Any]) -> None:
-        """An id of any shape is refused, or names what was stored under it and nothing else."""
-        memory, _ = self._next()
-        user, session, card, event, key, tenant = names
-        with suppress(InputError):
-            other = memory.in_tenant(tenant)
-            other.learn([("user", "Always rest.")], user_id=user, session_id=session)
-            assert [c.text for c in other.list(user_id=user)] == ["Rest."]
-            other.recall("rest", user_id=user, session_id=session, strict=True)
-            assert other.forget_user(user_id=user).cards == 1
-        for use in (
-            lambda: memory.add("", "rest", user_id=user),
-            lambda: memory.get(card, user_id="bystander"),
-            lambda: memory.edit(card, user_id="bystander", action="rest"),
-            lambda: memory.forget(card, user_id="bystander"),
-            lambda: memory.history(card, user_id="bystander"),
-            lambda: memory.undo(event, user_id="bystander"),
-            lambda: memory.feedback(event, 1.0, user_id="bystander", card_id=card, key=key),
-            lambda: memory.render([card, event], user_id="bystander", strict=True),
-            lambda: memory.get_user(user),
-            lambda: memory.export(user_id=user),
-            lambda: memory.revive(user_id=user),
-            lambda: memory.forget_user(user_id=user),
-        ):
-            with suppress(InputError, NotFoundError):
-                use()
-        assert [c.text for c in memory.list(user_id="bystander")] == ["Be kind."]
-
-    def dialogue(self, said: Any) -> None:  # noqa: ANN401  # any shape
-        """A dialogue teaches or is refused, and the same once more teaches nothing."""
-        memory, user = self._next()
-        said = _kept(said)
-        with suppress(InputError):
-            memory.command(said, user_id=user)
-            first = memory.learn(said, user_id=user)
-            again = memory.learn(said, user_id=user)
-            assert again.turns == 0
-            assert again.skipped == first.turns + first.skipped
-        with suppress(InputError):
-            memory.learn_later(said, user_id=user)
-            recalled = memory.recall(said, user_id=user, strict=True)
-            check_lines(memory.render(recalled, user_id=user, strict=True))
-        memory.forget_user(user_id=user)
-
-    def by_hand(self, slots: tuple[str, str]) -> None:
-        """A rule by hand is one plain line, or is refused."""
-        memory, user = self._next()
-        condition, action = slots
-        with suppress(InputError):
-            card = memory.add(condition, action, user_id=user)
-            assert card.text.isprintable()
-            assert memory.add(condition, action, user_id=user).id == card.id
-            memory.edit(card.id, user_id=user, action=f"{action} now")
-        check_lines(
-            memory.render(
-                memory.recall(action, user_id=user, context=condition, strict=True), strict=True
-            )
-        )
-        with suppress(InputError):
-            memory.learn_from_edit(condition[:300], action[:300], user_id=user)
-
-
-def _kept(said: Any) -> Any:  # noqa: ANN401  # any shape
-    """Give messages as something that can be read twice."""
-    return list(cast("Iterable[Any]", said)) if hasattr(said, "__next__") else said
-
-
-def check_messages(said: Any) -> None:  # noqa: ANN401  # any shape
-    """Messages become turns that a store can hold, or are refused in a short error."""
-    refused = ""
-    turns: tuple[Turn, ...] = ()
-    try:
-        turns = to_turns(said, max_chars=_MAX_CHARS)
-    except InputError as error:
-        refused = str(error)
-    assert len(refused) <= 400
-    for turn in turns:
-        assert turn.id.encode() is not None
-        assert turn.text.encode() is not None
-        assert len(turn.text) <= _MAX_CHARS
-    assert codec.read_turns(codec.write_turns(turns)) == turns
-
-
-def check_words(text: str) -> None:
-    """Words of any kind are read for commands, and made plain, without harm."""
-    for command in parse_commands(text):
-        assert command.sentence in text
-    line = plain(text, limit=240)
-    assert len(line) <= 240
-    assert plain(line, limit=240) == line
-    assert line.isprintable()
-
-
-# What an agent reads
-
-
-def check_block(texts: Sequence[str]) -> None:
-    """Rules of any text are one JSON line each, within the fence and the budget."""
-    rules = tuple(Rule(text, "card", (str(n),), _AT) for n, text in enumerate(texts))
-    block = render_rules(rules, max_tokens=100_000, nonce="abcdef")
-    assert len(check_lines(block)) == len(rules)
-    small = render_rules(rules, max_tokens=400, nonce="abcdef")
-    assert len(small) <= 1_200
-    check_lines(small)
-    recall = Recall("r", "ann", "s", "q", (), (), rules, "b", _AT)
-    for writer in WRITERS.values():
-        block = writer(recall, max_tokens=100_000, nonce="abcdef")
-        _check_fence(block.split("\n"))
-
-
-def check_lines(block: str) -> list[Mapping[str, str]]:
-    """Read the rules of a block; raises where something left its line or the fence."""
-    if not block:
-        return []
-    lines = block.split("\n")
-    _check_fence(lines)
-    rules = [json.loads(line) for line in lines[1:-1] if line.startswith("{")]
-    assert all(sorted(rule) == ["rule", "since"] for rule in rules)
-    return rules
-
-
-def _check_fence(lines: Sequence[str]) -> None:
-    name = lines[0].removeprefix("<").removesuffix(">")
-    assert name.startswith("user-preferences-")
-    assert (lines[0], lines[-1]) == (f"<{name}>", f"</{name}>")
-    for line in lines[1:-1]:
-        assert line.isascii()
-        assert line.isprintable()
-        assert not set(line) & set("<>&")
