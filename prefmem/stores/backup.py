@@ -314,6 +314,8 @@ def _move(copy: Path, target: Path) -> None:
             os.close(file)
         for suffix in ("-wal", "-shm", "-journal"):  # of a damaged one: they would spoil this one
             _discard(Path(f"{target}{suffix}"))
+        with suppress(FileNotFoundError):  # what it tells of the old log; the lock itself stays
+            os.truncate(f"{target}-lock", 0)
         copy.replace(target)
         sync_folder(target)
     except OSError as error:

@@ -181,11 +181,31 @@ def _check_store(store: Store) -> None:
     _check_jobs(store, (UserKey("fay"), UserKey("gus"), UserKey("fay", tenant="t")), at)
     with store.write(bob) as transaction:
         transaction.record(Event("k1", "learn", (), at), {})
+    _check_audit(store, UserKey("hal"), vector, at)
     receipt = store.forget_user(ann)
     assert receipt.events == 3
     assert store.users() == ("bob", "cid", "dan", "eve")
     assert store.known(ann, ["k1"]) == frozenset()
     assert store.state(ann) is None
+
+
+def _check_audit(store: Store, user: UserKey, vector: Vector, at: datetime) -> None:
+    """Check that lines of the audit log are no data of a user, and that an erased one may return.
+
+    What a line says, a store that keeps an audit log shows in its own way.
+    """
+    store.audit(user, "export", actor="host", at=at)
+    assert user.user_id not in store.users(), "a line of the audit log made a user"
+    card = Card("c", user.user_id, Preference("", "be brief"), "active", "said", "s", at, at)
+    for key in ("1", "2"):
+        with store.write(user) as transaction:
+            transaction.record(Event(key, "add", (Change("add", card),), at), {"c": vector})
+            transaction.audit("add", actor="host", at=at, card_id="c")
+        assert [event.key for event in store.events(user)] == [key]
+        assert store.known(user, ["1", "2"]) == {key}
+        receipt = store.forget_user(user, actor="host", at=at)
+        assert (receipt.cards, receipt.events) == (1, 1)
+        assert store.cards(user) == ()
 
 
 def _check_changes(store: Store, user: UserKey, vector: Vector, at: datetime) -> None:

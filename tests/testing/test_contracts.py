@@ -1,6 +1,7 @@
 """The contract checks pass what keeps the contract, and catch what breaks it."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -129,8 +130,10 @@ class TakesAnySpace(SQLiteStore):
 
 
 class Keeps(SQLiteStore):
-    def forget_user(self, user: UserKey) -> Erasure:
-        del user
+    def forget_user(
+        self, user: UserKey, *, actor: str = "user", at: datetime | None = None
+    ) -> Erasure:
+        del user, actor, at
         return Erasure(0, 3, True)
 
 
