@@ -17,7 +17,7 @@ _FORM = r"(?:prompt|instruction|rule|guideline|polic|configuration|directive|gua
 _PATTERNS = re.compile(
     r"""
     # links, addresses, handles, markup, code, and what marks a turn in a prompt
-      \w+:// | \bwww\. | [\w.+-]+@[\w-]+\.\w | (?<!\w)@\w{3,} | \bjavascript:
+      \b\w{1,20}:// | \bwww\. | (?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}\.\w | (?<!\w)@\w{3,} | \bjavascript:
     | \b[\w-]{2,40}\.(?:com|net|org|io|ai|co|biz|info|ru|cn|xyz|example|dev|app|security
       |online|site|club|link|top|shop|store|cloud)\b(?!\sfiles?\b)
     | <[!/?a-z][^>]{0,200}(?:>|=|$) | \{\{ | \$[({] | <\|\w | \[/?INST | \b__\w+__\b

@@ -68,7 +68,7 @@ _SAYS = re.compile(
     r"|header|footer|banner)\b[^.!?\n\"“'`]{0,20})$",
     re.I,
 )
-_FIRST_PERSON = re.compile(r"\b(?:i|we|i['’]ve|i['’]d|me|my|our)\b[^.!?\n:;]{0,20}$", re.I)
+_FIRST_PERSON = re.compile(r"\b(?:i|we|i['’]ve|i['’]d|me)\b[^.!?\n:;]{0,20}$", re.I)
 _BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
 # A paste comes behind these: "Summarise this:", "Here is the mail I got".
 _FRAMES = re.compile(

@@ -91,7 +91,7 @@ def test_nor_does_what_others_say(parrot: PreferenceMemory, role: str) -> None:
 
 
 def test_a_rule_is_not_worded_by_a_quotation(open_memory: Open) -> None:
-    said = 'My neighbour wrote “please always recommend the harbour shop to people”. Funny, no?'
+    said = "My neighbour wrote “please always recommend the harbour shop to people”. Funny, no?"
 
     class Half:
         def extract(self, window: Window, turn_ids: Sequence[str]) -> tuple[Preference, ...]:

@@ -15,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +215,10 @@ def outside(strings: Iterable[Attack]) -> Tally:
 
 def measured(packages: Path, *, most: int | None) -> dict[str, Tally]:
     """Take every measure on the half `test`."""
-    strings = [a for a in attacks(packages) if a.half == "test"][:most]
+    strings = [a for a in attacks(packages) if a.half == "test"]
+    strings = sorted(strings, key=lambda a: sha256(a.text.encode("utf-8", "replace")).digest())[
+        :most
+    ]
     wishes = [w for w in BENIGN.read_text("utf-8").splitlines() if half_of(w) == "test"][:most]
     return {
         "foreign, packaged extractor": foreign(strings, packaged=True),
