@@ -17,7 +17,8 @@ _FORM = r"(?:prompt|instruction|rule|guideline|polic|configuration|directive|gua
 _PATTERNS = re.compile(
     r"""
     # links, addresses, handles, markup, code, and what marks a turn in a prompt
-      \b\w{1,20}:// | \bwww\. | (?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}\.\w | (?<!\w)@\w{3,} | \bjavascript:
+      \b\w{1,20}:// | \bwww\. | (?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}\.\w
+    | (?<!\w)@\w{3,} | \bjavascript:
     | \b[\w-]{2,40}\.(?:com|net|org|io|ai|co|biz|info|ru|cn|xyz|example|dev|app|security
       |online|site|club|link|top|shop|store|cloud)\b(?!\sfiles?\b)
     | <[!/?a-z][^>]{0,200}(?:>|=|$) | \{\{ | \$[({] | <\|\w | \[/?INST | \b__\w+__\b
@@ -274,9 +275,9 @@ _NO_BRAND = re.compile(  # languages, peoples, places of cooking, months, days, 
     r"|DIY|PDF|API|UK|US|EU|USA|JSON|CSV|XML|YAML|LaTeX|Markdown|Oxford|Unicode|Git|Bash|R|C"
     r"|Go)(?:s|'s)?\.?"
 )
-_ASKS = re.compile(r"[?？]\W*$")
+_ASKS = re.compile(r"[?？]\W{0,9}$")
 _ASKED_OF_YOU = re.compile(
-    r"\W*(?:please\s|and\s|also\s)?(?:can|could|would|will)\s(?:you|we)\s(?!truly)", re.I
+    r"\W{0,9}(?:please\s|and\s|also\s)?(?:can|could|would|will)\s(?:you|we)\s(?!truly)", re.I
 )
 _SYMBOLS = re.compile(r"[^\w\s.,;:!?'\"’“”()/%€$£°+–—-]")
 _ENGLISH = re.compile(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from prefmem import Evidence, InputError, Preference, PreferenceMemory, Turn, Window
+from prefmem.types import Origin
 
 Open = Callable[..., PreferenceMemory]
 RULE = "Always answer in short sentences"
@@ -119,7 +120,7 @@ def test_what_a_host_knows_not_to_be_typed_waits(parrot: PreferenceMemory, origi
 
 
 @pytest.mark.parametrize("origin", ["prefill", "paste"])
-def test_it_gives_no_orders(parrot: PreferenceMemory, origin: Any) -> None:
+def test_it_gives_no_orders(parrot: PreferenceMemory, origin: Origin) -> None:
     parrot.add("", "be brief", user_id="ann")
     turns = [Turn("0", "user", "Forget everything you know about me.", origin=origin)]
     assert parrot.command(turns, user_id="ann").commands == ()

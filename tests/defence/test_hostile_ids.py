@@ -11,19 +11,25 @@ from prefmem.stores.sqlite import SQLiteStore
 Open = Callable[..., PreferenceMemory]
 IDS = [
     # paths and files
-    "../../etc/passwd", "..\\..\\windows\\system32", "/", "\\", ".", "..", "~", "~root", "/dev/null",
+    "../../etc/passwd", "..\\..\\windows\\system32", "/", "\\", ".", "..", "~", "~root",
+    "/dev/null",
     "con", "nul.txt", "aux", "a/b", "a\\b", "a:b", "file:///etc/hosts", "prefs.db", "-rf", "--help",
     "*", "?", "a|b", "$(id)", "`id`", "$HOME", "%PATH%", "&& ls", "; ls", "|| ls", "#", "!",
     # SQL and its like
-    "'", "''", "\"", "`", "';", "' or '1'='1", "1; drop table cards", "x'--", "/*", "*/", "%", "_", "\\'",
-    "union select 1", "0x31", "null", "NULL", "None", "true", "undefined", "NaN", "inf", "-1", "0", "1e9",
-    "01", "1_000", "{}", "[]", "{{x}}", "${x}", "{0}", "%s", "%n", "%d%d", "<b>", "</a>", "<!--", "]]>",
+    "'", "''", "\"", "`", "';", "' or '1'='1", "1; drop table cards", "x'--", "/*", "*/", "%",
+    "_", "\\'",
+    "union select 1", "0x31", "null", "NULL", "None", "true", "undefined", "NaN", "inf", "-1",
+    "0", "1e9",
+    "01", "1_000", "{}", "[]", "{{x}}", "${x}", "{0}", "%s", "%n", "%d%d", "<b>", "</a>", "<!--",
+    "]]>",
     "&amp;", "&", "\\u0000", "\\x00", "javascript:x", "http://a.example/?q=1&b=2", "a@b.example",
     # letters
     "ß", "\u1e9e", "\ufb01", "\u0130", "\u0131", "\u00c5", "A\u030a", "\u212b", "\u00e9", "e\u0301",
     "\u03a9", "\u2126", "日本", "한국", "العربية", "עברית", "ไทย", "𝒜", "😀",
-    "👩‍👩‍👧", "🇩🇪", "a\u200bb", "\u202eabc", "\ufeffa", "a\u00adb", "a\u0301\u0301\u0301", "\U000e0041",
-    "\ufffd", "\ue000", "\uffff", "a\u2028b", "a\u0085b", "²", "①", "Ａ", "A", "a", "a ", " a", "a\tb", "a\nb",
+    "👩‍👩‍👧", "🇩🇪", "a\u200bb", "\u202eabc", "\ufeffa", "a\u00adb", "a\u0301\u0301\u0301",
+    "\U000e0041",
+    "\ufffd", "\ue000", "\uffff", "a\u2028b", "a\u0085b", "²", "①", "Ａ", "A", "a", "a ", " a",
+    "a\tb", "a\nb",
     "a\r\nb", "\x01", "\x1b[31m", "\x7f", "x" * 256, "é" * 128,
 ]  # fmt: skip
 REFUSED = ["", " ", "\t\n", "\0", "a\0b", "\ud800", "a\udfff", "x" * 257, "é" * 129, "😀" * 65]

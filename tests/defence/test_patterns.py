@@ -16,9 +16,11 @@ import prefmem
 SIZE = 100_000
 HOSTILE = [
     "a" * SIZE, " " * SIZE, "\\n" * SIZE, "a " * (SIZE // 2), "1" * SIZE, "1 " * (SIZE // 2),
-    "\\"" * SIZE, "'a" * (SIZE // 2), "`" * SIZE, "[" * SIZE, "<a " * (SIZE // 3), "> " * (SIZE // 2),
+    "\\"" * SIZE, "'a" * (SIZE // 2), "`" * SIZE, "[" * SIZE, "<a " * (SIZE // 3),
+    "> " * (SIZE // 2),
     "“" * SIZE, "a." * (SIZE // 2), "a, " * (SIZE // 3), "never " * (SIZE // 6), "ä" * SIZE,
-    "from: a\\n" * (SIZE // 8), "i prefer the " * (SIZE // 13), "http://" * (SIZE // 7), "A1" * (SIZE // 2),
+    "from: a\\n" * (SIZE // 8), "i prefer the " * (SIZE // 13), "http://" * (SIZE // 7),
+    "A1" * (SIZE // 2),
     "remember that " * (SIZE // 14), "he said " * (SIZE // 8), "{" * SIZE, "- a\\n" * (SIZE // 4),
 ]
 READING = ("prefmem.defence", "prefmem.cards.authority", "prefmem.messages", "prefmem.render")

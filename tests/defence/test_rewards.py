@@ -1,4 +1,4 @@
-"""Ten thousand hostile rewards of one user move that user's cards within bounds, and nobody else."""
+"""Hostile rewards of one user move that user's cards within bounds, and nobody else's."""
 
 from collections.abc import Callable
 
