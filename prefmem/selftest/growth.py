@@ -316,17 +316,20 @@ def _threaded(
     given: Mapping[str, Any], tell: Tell, make: Callable[[], Callable[[int, str], None]]
 ) -> None:
     errors: list[str] = []
+    done: list[int] = []
     go, ready = threading.Event(), threading.Barrier(_THREADS + 1)
 
     def work(thread: int) -> None:
-        rng, one = random.Random(f"{given['number']}.{thread}"), make()  # drawing users
+        rng, turns = random.Random(f"{given['number']}.{thread}"), range(given["turns"])
+        one = make()
         ready.wait()
         go.wait()
-        for n in range(given["turns"]):
+        for n in turns:
             try:
                 one(rng.randrange(given["users"]), f"t{given['number']}.{thread}.{n}")
             except Exception as error:  # noqa: BLE001  # whatever it is, it is counted
                 errors.append(told(error))
+        done.append(len(turns))
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(_THREADS)]
     for thread in threads:
@@ -337,6 +340,8 @@ def _threaded(
     go.set()
     for thread in threads:
         thread.join()
+    if len(done) < _THREADS:
+        errors.append("a thread broke off")
     tell(errors[:5])
 
 
