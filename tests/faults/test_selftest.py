@@ -19,6 +19,10 @@ from prefmem.selftest.report import Report, Row
 CLOCK = next(fault for fault in FAULTS if fault.name == "clock")
 
 
+def silent(stage: str, done: int, total: int) -> None:
+    """Show no progress."""
+
+
 def call(*args: object) -> Any:  # noqa: ANN401  # click's Result; typer carries its own click or not
     return CliRunner().invoke(
         app, ["selftest", *map(str, args)], env={"COLUMNS": "100", "NO_COLOR": "1"}
@@ -33,7 +37,7 @@ def row(fault: str, **given: object) -> Row:
         "at": datetime(2026, 1, 2, tzinfo=UTC), "versions": {"python": "3.11.7"},
         "machine": {"cores": "2"},
     }  # fmt: skip
-    return Row(fault=fault, **(held | given))
+    return Row.model_validate({"fault": fault, **held, **given})
 
 
 def test_names_are_unique_and_every_fault_can_be_loaded() -> None:
@@ -108,7 +112,7 @@ def test_a_bound_that_is_missed_fails(
         raise result  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]  # an error
 
     monkeypatch.setattr(Fault, "load", lambda fault: run)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-    found = runner.run(runner.Plan(folder=tmp_path), CLOCK, "sqlite", lambda *_: None)
+    found = runner.run(runner.Plan(folder=tmp_path), CLOCK, "sqlite", silent)
     assert not found.passed
     assert found.told.startswith(told)
     assert "what a user said" not in found.model_dump_json()
@@ -122,6 +126,6 @@ Sizes = Callable[[str], int]
 def test_faults_hold_in_small(tmp_path: Path, name: str, size: int) -> None:
     fault = next(fault for fault in FAULTS if fault.name == name)
     plan = runner.Plan(only=(name,), size=size, folder=tmp_path, seed=3)
-    found = runner.run(plan, fault, "sqlite", lambda *_: None)
+    found = runner.run(plan, fault, "sqlite", silent)
     assert found.passed, found.told
     assert found.size == size
