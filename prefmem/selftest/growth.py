@@ -257,7 +257,8 @@ def _opened(target: str) -> Store:
 
 def _recalled(ground: Ground, users: int) -> tuple[list[float], list[float]]:
     """Recall twice for users at random; gives the store's seconds of the first and second time."""
-    rng, times = ground.rng("recalls"), ([], [])
+    rng = ground.rng("recalls")
+    times: tuple[list[float], list[float]] = ([], [])
     timed: Any = _Timed(_opened(ground.target()))
     number = min(users, _RECALLS)
     with opened(None, store=timed, embedder=Embedder(), config=_CONFIG) as memory:

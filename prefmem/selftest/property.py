@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, reporting
@@ -53,7 +53,7 @@ def run(ground: Ground, size: int, *, make: Callable[..., PreferenceMemory] = op
     with reporting.with_reporter(lambda _: None):
         try:
             hypothesis.seed(ground.seed)(run_state_machine_as_test)(
-                lambda: Machine(tally), settings=_settings(size)
+                cast(type[Machine], lambda: Machine(tally)), settings=_settings(size)
             )
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the finding
             wrong = _shown(error)

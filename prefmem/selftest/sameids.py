@@ -62,10 +62,10 @@ def _stores(ground: Ground) -> dict[str, Store]:
     kinds: Sequence[VectorType] = ("bytea", "halfvec")
     for kind in kinds:
         try:
-            store = PostgresStore(ground.dsn, schema=f"sameids_{kind}", vectors=kind)
+            opened_one = PostgresStore(ground.dsn, schema=f"sameids_{kind}", vectors=kind)
         except ConfigError:
             continue
-        stores[f"PostgreSQL {kind}"] = store
+        stores[f"PostgreSQL {kind}"] = opened_one
     embedder = HashEmbedder()
     for store in stores.values():
         store.bind(embedder.basis, embedder.width)
