@@ -133,7 +133,7 @@ class OwnWords:
         """Whether a quote of the turn, and what a rule makes of it, are the user's own words.
 
         Somewhere in the turn the quote must stand so that some of it is the user's own, and the
-        rule's action must not be worded by what is not.
+        rule's action must hold no word of what is not.
         """
         wanted = frozenset(_words(rule.action)) - _SMALL
         for start in _places(quote, self._text):
@@ -142,9 +142,14 @@ class OwnWords:
             bare = set(_words(self._bare[start:stop]))
             foreign = set(_words(self._text[start:stop])) - mine
             cited = len(wanted) > 2 and wanted <= mine - bare  # nothing but a short quotation
-            if bare and not cited and len(wanted & foreign) <= len(wanted & mine):
-                return True
+            if bare and not cited and wanted.isdisjoint(foreign):
+                return self._is_own(rule.action)
         return False
+
+    def _is_own(self, words: str) -> bool:
+        """Whether words that stand in the turn stand there as the user's own somewhere."""
+        places = list(_places(words, self._text))
+        return not places or any(self._own.startswith(words, place) for place in places)
 
 
 def is_doubtful(turn: Turn, quote: str) -> bool:
