@@ -12,6 +12,7 @@ PrefmemError
 └── StoreError              the store cannot do what was asked
     ├── StoreVersionError   the file was written by a newer prefmem, or is not ours
     └── StoreUnavailableError   read-only, full, locked or damaged
+        └── ShardDownError      one of several stores is; users of the others are served
 """
 
 
@@ -65,3 +66,7 @@ class StoreVersionError(StoreError):
 
 class StoreUnavailableError(StoreError):
     """The store is read-only, full, locked by another process, or damaged."""
+
+
+class ShardDownError(StoreUnavailableError):
+    """The store of some users, one of several, cannot be used; the others go on."""

@@ -16,6 +16,7 @@ from prefmem.errors import (
     InputError,
     MissingExtraError,
     NotFoundError,
+    ShardDownError,
     StoreError,
 )
 from prefmem.guard.breaker import Breaker, Ticket
@@ -81,7 +82,8 @@ class Leg(Generic[T]):
                 raise
             self.missing.add(part)
             if ticket is not None:
-                ticket.failed()
+                if not spared(error):
+                    ticket.failed()
                 survived(part, error)
             raise MissingPartError(part) from None
         finally:
@@ -257,6 +259,11 @@ class Course(Generic[T]):
 def misused(error: BaseException) -> bool:
     """Whether an error says that the memory is used wrongly, and not that a part is down."""
     return isinstance(error, _MISUSE) or type(error) is StoreError
+
+
+def spared(error: BaseException) -> bool:
+    """Whether an error tells nothing about a part: misuse, or one shard of several is down."""
+    return misused(error) or isinstance(error, ShardDownError)
 
 
 def survived(what: str, error: BaseException) -> None:

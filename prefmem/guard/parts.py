@@ -9,7 +9,7 @@ from typing import TypeVar, get_args
 
 from prefmem.errors import PrefmemError, StoreError, StoreUnavailableError
 from prefmem.guard.breaker import Breaker
-from prefmem.guard.course import Course, Leg, Part, misused
+from prefmem.guard.course import Course, Leg, Part, spared
 from prefmem.guard.health import Stopwatch
 from prefmem.guard.pool import Pool, Task
 from prefmem.interaction import Followup, Judgement
@@ -101,7 +101,7 @@ class Parts:
             found = self.bounded(call, seconds=seconds)
         except Exception as error:
             ours = isinstance(error, PrefmemError) and not isinstance(error, StoreError)
-            if not ours and not misused(error):
+            if not ours and not spared(error):
                 ticket.failed()
             raise
         else:
@@ -160,7 +160,7 @@ class Parts:
         try:
             yield
         except Exception as error:
-            if not misused(error):
+            if not spared(error):
                 ticket.failed()
             raise
         else:

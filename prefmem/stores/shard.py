@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 
-from prefmem.errors import ConfigError, StoreUnavailableError
+from prefmem.errors import ConfigError, ShardDownError, StoreUnavailableError
 from prefmem.stores.base import Base, Connection, Uid
 from prefmem.stores.packing import Packed, clear, mark_of, name_of, pack, unpack
 from prefmem.stores.places import Mark, Plan
@@ -244,7 +244,7 @@ class Shard:
         return base.read_all(name_of)
 
     def _unavailable(self, error: StoreUnavailableError) -> StoreUnavailableError:
-        return StoreUnavailableError(f"the shard {self.name!r} is down: {error}")
+        return ShardDownError(f"the shard {self.name!r} is down: {error}")
 
 
 class _LostError(Exception):

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from prefmem.errors import StoreUnavailableError
+from prefmem.errors import ShardDownError, StoreUnavailableError
 from prefmem.interaction import Entry, KeptEdit, UserState
 from prefmem.stores.finder import Finder, word
 from prefmem.stores.places import MovedError, erased
@@ -201,13 +201,14 @@ class ShardedStore:
         """Read in the user's shard; what was moved meanwhile is read there."""
         name = self.finder.guess(user)
         for _ in range(_TRIES):
-            try:
-                return work(self.finder.shards[name].store)
-            except MovedError:
-                place = self.finder.find(user)
-                if place is None:
-                    return absent
-                name = place.name
+            with _named(name):
+                try:
+                    return work(self.finder.shards[name].store)
+                except MovedError:
+                    place = self.finder.find(user)
+            if place is None:
+                return absent
+            name = place.name
         raise StoreUnavailableError("this user is being moved to and fro; try again")
 
     def _changed(self, user: UserKey, work: Callable[[RowStore], T]) -> T:
@@ -216,13 +217,13 @@ class ShardedStore:
         since: tuple[str, float] = ("", 0.0)
         name = self.finder.guess(user)
         while True:
-            try:
-                return work(self.finder.shards[name].store)
-            except MovedError:
-                pass
+            with _named(name):
+                try:
+                    return work(self.finder.shards[name].store)
+                except MovedError:
+                    place = self.finder.find(user)
             if monotonic() > until:
                 raise StoreUnavailableError("this user is being moved; try again in a moment")
-            place = self.finder.find(user)
             if place is None:
                 self.finder.heal(user)
                 name = self.finder.guess(user)
@@ -253,6 +254,17 @@ class ShardedStore:
             0, (), none.astype(np.bool_), none.astype(np.float32),
             np.zeros((0, self._width), dtype=np.float32), none, none.astype(np.int64),
         )  # fmt: skip
+
+
+@contextmanager
+def _named(name: str) -> Generator[None, None, None]:
+    """Say that it is one shard of several which fails."""
+    try:
+        yield
+    except (MovedError, ShardDownError):
+        raise
+    except StoreUnavailableError as error:
+        raise ShardDownError(f"shard {name!r}: {error}") from error
 
 
 def _joined(receipts: Sequence[Erasure]) -> Erasure:

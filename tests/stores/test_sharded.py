@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from prefmem import Card, InputError, Preference, PreferenceMemory
 from prefmem.cli import app
-from prefmem.errors import ConfigError, NotFoundError, StoreUnavailableError
+from prefmem.errors import ConfigError, NotFoundError, ShardDownError, StoreUnavailableError
 from prefmem.interaction import Entry, KeptEdit, Observation, UserState
 from prefmem.job import Job
 from prefmem.stores import moving
@@ -255,7 +255,12 @@ def test_a_write_waits_for_a_move_and_reads_do_not(opened: Open) -> None:
     store, writer = opened(), opened()
     teach(store, "one")
     target, told = away(store)[0], threading.Event()
-    thread = threading.Thread(target=lambda: (teach(writer, "two"), told.set()))
+
+    def write() -> None:
+        teach(writer, "two")
+        told.set()
+
+    thread = threading.Thread(target=write)
 
     def step(name: str) -> None:
         if name == "copy":
@@ -608,6 +613,28 @@ def test_a_memory_takes_a_list_or_names(
         open_memory(path=[])
 
 
+def test_a_shard_that_is_down_does_not_stop_the_recalls_of_others(
+    open_memory: Callable[..., PreferenceMemory], tmp_path: Path
+) -> None:
+    files = [tmp_path / f"{n}.db" for n in range(3)]
+    names = [f"u{n}" for n in range(9)]
+    homes = {name: home(UserKey(name), "012") for name in names}
+    memory = open_memory(path=files)
+    for name in names:
+        memory.learn([("user", "Always be brief.")], user_id=name)
+    memory.close()
+    files[1].rename(tmp_path / "kept")
+    files[1].mkdir()  # cannot be opened
+    memory = open_memory(path=files)
+    for _ in range(3):
+        for name in names:  # more failures in a row than open a breaker
+            found = [memory.recall("Hello", user_id=name) for _ in range(7)]
+            assert all(bool(recall.rules) == (homes[name] != "1") for recall in found), name
+    with pytest.raises(ShardDownError, match="'1' is down"):
+        memory.list(user_id=next(name for name in names if homes[name] == "1"))
+    files[1].rmdir()
+
+
 def test_the_commands_say_where_and_move(opened: Open, tmp_path: Path) -> None:
     store = opened("a", "b")
     users = [UserKey(f"u{n}") for n in range(8)]
@@ -656,7 +683,12 @@ def on_postgres(dsn: str) -> Iterator[Callable[..., ShardedStore]]:
     def make(word: str, **kinds: Any) -> ShardedStore:  # noqa: ANN401  # types of vectors, or makers
         makers: dict[str, Callable[[], Any]] = {
             name: partial(
-                PostgresStore, dsn, schema=f"{word}_{name}", vectors=kind, connections=3, wait=10
+                PostgresStore,
+                dsn,
+                schema=f"{word}_{name}",
+                connections=3,
+                wait=10,
+                vectors="halfvec" if kind == "halfvec" else "bytea",
             )
             if isinstance(kind, str)
             else kind
