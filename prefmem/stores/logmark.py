@@ -10,6 +10,7 @@ the locks that SQLite has on them.
 
 import os
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 
 from prefmem.errors import StoreUnavailableError
@@ -37,26 +38,31 @@ class LogMark:
         self._log, self._beside = f"{path}-wal", beside
         self._salts, self._frames = b"", 0
 
+    def look(self) -> None:
+        """See how far the log reaches, before a commit of one who holds SQLite's lock."""
+        self._scan(most=None)
+
     def put(self) -> None:
-        """Write down how far the log reaches; nothing where a file cannot be used."""
+        """Write down how far the log reaches with that commit, which is on disk by now.
+
+        What others, who wait for no disk, committed behind it may be lost with the power: it does
+        not count. Nothing is written where a file cannot be used.
+        """
+        self._scan(most=1)
         with suppress(OSError):
-            log = os.open(self._log, os.O_RDONLY)
-            try:
-                self._scan(log)
-            finally:
-                os.close(log)
             self._write(_MARK.pack(_MAGIC, self._salts, self._frames))
 
-    def check(self, recovered: int) -> None:
-        """Compare with the frames that SQLite found in the log.
+    def check(self, frames_found: Callable[[], int]) -> None:
+        """Compare with the frames that SQLite finds in the log.
 
         Args:
-            recovered: The frames, by a checkpoint of before this call.
+            frames_found: Gives the frames, by a checkpoint; the mark is read before.
 
         Raises:
             StoreUnavailableError: It found fewer than were there, or the log's head is damaged.
         """
-        told, head = _read(self._beside, _MARK.size), _read(self._log, _HEAD.size)
+        told = _read(self._beside, _MARK.size)
+        recovered, head = frames_found(), _read(self._log, _HEAD.size)
         if len(told) < _MARK.size:
             return
         magic, salts, frames = _MARK.unpack(told)
@@ -83,8 +89,18 @@ class LogMark:
         finally:
             os.close(file)
 
-    def _scan(self, log: int) -> None:
-        """Go on from the last known frame to the last one that commits."""
+    def _scan(self, most: int | None) -> None:
+        """Go on from the last known commit, over so many at most."""
+        try:
+            log = os.open(self._log, os.O_RDONLY)
+        except OSError:
+            return
+        try:
+            self._follow(log, most)
+        finally:
+            os.close(log)
+
+    def _follow(self, log: int, most: int | None) -> None:
         head = os.pread(log, _HEAD.size, 0)
         if len(head) < _HEAD.size:
             self._salts, self._frames = bytes(8), 0
@@ -92,14 +108,14 @@ class LogMark:
         size, salts = _HEAD.unpack(head)[2], _HEAD.unpack(head)[4]
         if salts != self._salts:
             self._salts, self._frames = salts, 0
-        at = self._frames
-        while True:
+        at, commits = self._frames, 0
+        while most is None or commits < most:
             frame = os.pread(log, _FRAME.size, _HEAD.size + at * (_FRAME_BYTES + size))
             if len(frame) < _FRAME.size or _FRAME.unpack(frame)[2] != salts:
                 return
             at += 1
             if _FRAME.unpack(frame)[1]:
-                self._frames = at
+                self._frames, commits = at, commits + 1
 
 
 def _read(path: str, count: int) -> bytes:

@@ -241,6 +241,8 @@ class SQLiteFile:
         """End a group: everyone in it goes on, with the error if there is one."""
         try:
             if group.error is None:
+                if self._mark is not None:
+                    self._mark.look()
                 self._db.execute("commit")
                 if self._mark is not None:
                     self._mark.put()
@@ -279,11 +281,23 @@ class SQLiteFile:
         with self.explained("open"):
             db = self.driver.connect(self.path, timeout=_WAIT_MS / 1000)
             try:
-                _prepare_patiently(db, self.path, self.driver, self._mark)
+                with self._in_turn():
+                    _prepare_patiently(db, self.path, self.driver, self._mark)
             except BaseException:
                 db.close()
                 raise
             return db
+
+    @contextmanager
+    def _in_turn(self) -> Generator[None, None, None]:
+        """Let no other process commit meanwhile."""
+        if self._turn is not None and not self._turn.acquire(_WAIT_MS / 1000):
+            raise self.driver.OperationalError("database is locked")
+        try:
+            yield
+        finally:
+            if self._turn is not None:
+                self._turn.release()
 
 
 def _prepare_patiently(
@@ -321,7 +335,7 @@ def _prepare(db: sqlite3.Connection, path: str, driver: Driver, mark: LogMark | 
         )
     if mark is not None:  # before anything is written behind what is left of the log
         with suppress(driver.OperationalError):  # read-only
-            mark.check(int(db.execute("pragma wal_checkpoint(passive)").fetchone()[1]))
+            mark.check(lambda: int(db.execute("pragma wal_checkpoint(passive)").fetchone()[1]))
     if version < len(MIGRATIONS):
         _migrate(db)
     db.execute(f"pragma busy_timeout = {_WAIT_MS}")

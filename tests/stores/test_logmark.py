@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from prefmem.errors import StoreUnavailableError
+from prefmem.stores.logmark import LogMark
 from prefmem.stores.sqlite import SQLiteStore
 from prefmem.types import Event, UserKey
 
@@ -90,3 +91,19 @@ def test_a_log_that_was_emptied_or_begun_anew_is_no_damage(crashed: Path) -> Non
 def test_a_file_without_a_mark_is_opened(crashed: Path) -> None:
     crashed.with_name("a.db-lock").write_bytes(b"")
     assert len(keys(crashed)) == 5
+
+
+def test_what_others_did_not_wait_for_does_not_count(crashed: Path) -> None:
+    store, beside = SQLiteStore(crashed), crashed.with_name("mark")
+    late = LogMark(str(crashed), str(beside))
+    late.look()
+    write(store, 5)
+    with store._file.aside() as db:  # pyright: ignore[reportPrivateUsage]  # as a note does
+        db.execute("update users set steps = steps + 1")
+    late.put()  # a power cut may take the note, and only the note
+    assert beside.read_bytes() == crashed.with_name("a.db-lock").read_bytes()
+    late.look()
+    write(store, 6)
+    late.put()
+    assert beside.read_bytes() == crashed.with_name("a.db-lock").read_bytes()
+    store.close()

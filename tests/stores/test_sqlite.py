@@ -83,7 +83,7 @@ def test_a_file_keeps_what_was_written(path: Path) -> None:
     second.bind("test", 4)
     assert second.cards(ANN) == (card("a", "be brief"),)
     assert second.check() == {
-        "schema": 7, "integrity": "ok", "basis": "test", "width": "4", "revision": 1,
+        "schema": 8, "integrity": "ok", "basis": "test", "width": "4", "revision": 1,
         "users": 1, "cards": 1, "events": 1, "interactions": 0, "edits": 0, "jobs": 0,
     }  # fmt: skip
     second.close()
@@ -122,7 +122,7 @@ def test_a_file_of_the_first_schema_keeps_its_cards(path: Path) -> None:
     for _ in range(2):  # the second time there is nothing to migrate
         store = SQLiteStore(path)
         store.bind("test", 4)
-        assert (store.check()["schema"], store.check()["integrity"]) == (7, "ok")
+        assert (store.check()["schema"], store.check()["integrity"]) == (8, "ok")
         assert store.cards(ANN) == (brief, units)
         assert [(e.key, len(e.changes)) for e in store.events(ANN)] == [("k", 2)]
         assert (store.revision(ANN), store.shelf(ANN).ids) == (7, ("b",))
