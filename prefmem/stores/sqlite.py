@@ -105,12 +105,12 @@ class SQLiteStore(RowStore):
         connection is writing, the file cannot be written, or the user is unknown.
         """
         with suppress(self._file.driver.Error), self._file.aside() as db:
-            uid = self._base.uid(db, user)
-            if uid == -1:
+            if self._base.uid(db, user) == -1:
                 return False
             db.execute("begin immediate")
             try:
-                noted = append(self._rows(db, user, uid, writing=True), entry)
+                uid = self._base.uid(db, user)  # now nobody erases the user, and another gets it
+                noted = uid != -1 and append(self._rows(db, user, uid, writing=True), entry)
                 db.execute("commit")
                 return noted
             finally:
