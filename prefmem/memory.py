@@ -13,7 +13,6 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from secrets import token_hex
 from time import monotonic
 from types import TracebackType
@@ -186,7 +185,8 @@ class PreferenceMemory(Steps):
         self._outbox = Outbox(self._store, self.config, clock=clock)
         self._worker = Worker(
             self._store.jobs, self._learn_job, threads=self.config.learn_threads,
-            tries=self.config.learn_tries, room=lambda: self._parts.room("store", "embedder", "extractor"),
+            tries=self.config.learn_tries,
+            room=lambda: self._parts.room("store", "embedder", "extractor"),
         )  # fmt: skip
         self._owner: Self | None = None  # whose store, models and worker these are
         try:
@@ -966,9 +966,7 @@ class PreferenceMemory(Steps):
         )  # fmt: skip
         return held.model_dump(mode="json")
 
-    def load(
-        self, data: Mapping[str, Any], *, user_id: str, actor: str = "user"
-    ) -> LearnReport:
+    def load(self, data: Mapping[str, Any], *, user_id: str, actor: str = "user") -> LearnReport:
         """Take in an export, for this user or another one; loading it twice changes nothing.
 
         Vectors are made anew, so the export may come from a store with another embedder, and what

@@ -167,9 +167,7 @@ def _origin(said: object, position: int) -> Origin:
     for origin in known:
         if said == origin or (said is None and origin == "typed"):
             return origin
-    raise InputError(
-        f"message {position} has origin {said!r:.80}; known are {', '.join(known)}"
-    )
+    raise InputError(f"message {position} has origin {said!r:.80}; known are {', '.join(known)}")
 
 
 def _at(said: object, position: int) -> datetime | None:

@@ -439,9 +439,7 @@ class Store(Protocol):
         """
         ...
 
-    def audit(
-        self, user: UserKey, action: Action, *, actor: str, at: datetime, n: int = 1
-    ) -> None:
+    def audit(self, user: UserKey, action: Action, *, actor: str, at: datetime, n: int = 1) -> None:
         """Append a line to the audit log by itself; a store that keeps none does nothing."""
         ...
 

@@ -229,9 +229,7 @@ class BaseStoreStorage:
             self._reader.drop(user)
         return Erasure(cards, events, checkpointed=False)
 
-    def audit(
-        self, user: UserKey, action: Action, *, actor: str, at: datetime, n: int = 1
-    ) -> None:
+    def audit(self, user: UserKey, action: Action, *, actor: str, at: datetime, n: int = 1) -> None:
         """Do nothing: a langgraph store cannot chain lines, so no audit log is kept here."""
 
     def users(self, tenant: str = "") -> tuple[str, ...]:

@@ -39,6 +39,7 @@ from prefmem.types import Action, Erasure, Matrix, UserKey, Vector
 _NOTE_WAIT = 0.05  # seconds that a note waits for a connection, and for another writer
 _LOCKED: Final = "select 1 from users where moved = '' and uid ="
 _FOR_UPDATE: Final = " for update"
+_HELD: Final = "select 1 from users where uid = ? for update"  # wherever the rows are
 _AUDIT_LOCK = 0x70726561  # of the end of the audit log, for the whole database
 T = TypeVar("T")
 
@@ -302,7 +303,7 @@ class _Postgres:
             self._pool.explained("write"),
             self._pool.transaction(self._begin("begin", uid=uid), uid) as db,
         ):
-            db.execute(f"select 1 from users where uid = ?{_FOR_UPDATE}", (uid,)).fetchone()
+            db.execute(_HELD, (uid,)).fetchone()
             yield db, uid
 
     def make(self, db: Connection, user: UserKey, mark: str) -> Uid:
@@ -312,7 +313,7 @@ class _Postgres:
             "on conflict do nothing",
             (uid, user.tenant, user.user_id, mark),
         )
-        db.execute(f"select 1 from users where uid = ?{_FOR_UPDATE}", (uid,)).fetchone()
+        db.execute(_HELD, (uid,)).fetchone()
         return uid
 
     def columns(self, db: Connection, table: str) -> tuple[str, ...]:

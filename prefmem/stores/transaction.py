@@ -141,9 +141,7 @@ class RowTransaction:
         self._base.audit_turn(self._db)
         secret = self._base.secret(self._db)
         user = self._rows.user
-        write_act(
-            self._db, secret, action, user=user, actor=actor, at=at, card_id=card_id, n=n
-        )
+        write_act(self._db, secret, action, user=user, actor=actor, at=at, card_id=card_id, n=n)
 
     def forget(self, card_id: str) -> bool:
         """Remove a card from the cards, every event and every link; False when there is none.

@@ -121,13 +121,13 @@ def noticed(mutant: Mutant, tree: Path, log: Path) -> str:
 def failed(tree: Path, log: Path) -> str:
     """Run the tests of a tree; gives the first that failed, empty where none did."""
     paths = f"{tree}{os.pathsep}{tree / 'integrations'}"
-    env = os.environ | {"PYTHONPATH": paths, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    env = ("env", f"PYTHONPATH={paths}", "HF_HUB_OFFLINE=1", "OMP_NUM_THREADS=1")
     for tests in (QUICK, SLOWER):
         here = [name for name in tests if (tree / name).exists()]
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *here]
+        pytest = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider")
         try:
             done = subprocess.run(
-                command, cwd=tree, env=env, timeout=SECONDS, capture_output=True, text=True,
+                [*env, *pytest, *here], cwd=tree, timeout=SECONDS, capture_output=True, text=True,
                 check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
