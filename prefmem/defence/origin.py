@@ -191,7 +191,14 @@ def _places(quote: str, text: str) -> Iterator[int]:
         start = text.find(quote, start + 1)
         if start < 0:
             return
-        yield start
+        if not (_within(text, start) or _within(text, start + len(quote))):
+            yield start
+
+
+def _within(text: str, place: int) -> bool:
+    """Whether a place is inside a word, where words are written apart."""
+    around = text[max(0, place - 1) : place + 1]
+    return len(around) == 2 and place > 0 and around.isascii() and around.isalnum()
 
 
 def _words(text: str) -> list[str]:

@@ -233,12 +233,12 @@ def is_private(text: str) -> bool:
 
 def secrets_of(rule: Preference) -> frozenset[Kind]:
     """Name the kinds of secrets in a rule and in its quotes."""
-    return frozenset[Kind]().union(*map(secrets_in, _texts(rule)))
+    return frozenset(kind for text in _texts(rule) for kind in secrets_in(text))
 
 
 def private_of(rule: Preference) -> frozenset[Kind]:
     """Name the kinds of secrets and the special categories in a rule and in its quotes."""
-    return secrets_of(rule).union(*map(special_in, _texts(rule)))
+    return frozenset(kind for t in _texts(rule) for kind in (*secrets_in(t), *special_in(t)))
 
 
 def _texts(rule: Preference) -> list[str]:

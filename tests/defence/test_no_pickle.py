@@ -81,8 +81,8 @@ def test_weights(tmp_path: Path, trace: Path) -> None:
 
 def test_every_packaged_file_has_its_hash() -> None:
     for manifest in WEIGHTS.glob("*.json"):
-        held = json.loads(manifest.read_text("utf-8"))
-        for name in held.get("files", {}) if isinstance(held, dict) else ():
+        held: dict[str, dict[str, str]] = json.loads(manifest.read_text("utf-8"))
+        for name in held.get("files", {}):
             PackagedModel(manifest.stem).read(name)
 
 

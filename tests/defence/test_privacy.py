@@ -11,23 +11,24 @@ Open = Callable[..., PreferenceMemory]
 SECRET = "Always sign with the api key sk-live-4kTz9WmQxR2vBn7L."
 HEALTH = "Because of my asthma, always leave out smoky places."
 PLAIN = "Always be brief."
+NONE: set[Kind] = set()
 
 
 @pytest.mark.parametrize(
     ("text", "kinds"),
     [
         ("pay with 4111 1111 1111 1111", {"card"}),
-        ("pay with 4111 1111 1111 1112", set()),  # the checksum is wrong
+        ("pay with 4111 1111 1111 1112", NONE),  # the checksum is wrong
         ("my IBAN is DE89 3704 0044 0532 0130 00", {"account"}),
-        ("my IBAN is DE88 3704 0044 0532 0130 00", set()),
+        ("my IBAN is DE88 3704 0044 0532 0130 00", NONE),
         ("the password is Tulip!22", {"password"}),
         ("the password is Ｔｕｌｉｐ！２２", {"password"}),  # full width
         ("the pass\u200bword is Tulip!22", {"password"}),
-        ("passwords are long and never reused", set()),
+        ("passwords are long and never reused", NONE),
         ("use AKIAQ7RT2MZX4PLW9NKD", {"key"}),
         ("postgres://ann:tulip22@db/prefs", {"key"}),
         ("my SSN is 457-55-5462", {"number"}),
-        ("use the key of G", set()),
+        ("use the key of G", NONE),
     ],
 )
 def test_secrets(text: str, kinds: set[Kind]) -> None:
@@ -38,10 +39,10 @@ def test_secrets(text: str, kinds: set[Kind]) -> None:
     ("text", "kinds"),
     [
         ("I have diabetes", {"health"}),
-        ("explain diabetes", set()),
+        ("explain diabetes", NONE),
         ("I'm a Catholic union rep", {"religion", "union"}),
-        ("write about unions and churches", set()),
-        ("I like articles about cancer", set()),
+        ("write about unions and churches", NONE),
+        ("I like articles about cancer", NONE),
     ],
 )
 def test_special_categories_are_a_persons(text: str, kinds: set[Kind]) -> None:
@@ -81,10 +82,9 @@ def test_a_secret_that_got_in_never_gets_out(open_memory: Open) -> None:
     card = memory.add("", "be brief", user_id="ann")
     data = memory.export(user_id="ann")
     data["events"][0]["changes"][0]["card"]["action"] = "sign with password Tulip!22"
-    for user in ("bob",):
-        memory.load(data, user_id=user)
-        assert [c.status for c in memory.list(user_id=user)] == ["quarantined"]
-        assert memory.recall("sign", user_id=user).rules == ()
+    memory.load(data, user_id="bob")
+    assert [c.status for c in memory.list(user_id="bob")] == ["quarantined"]
+    assert memory.recall("sign", user_id="bob").rules == ()
     assert memory.recall("x", user_id="ann").rules[0].card_ids == (card.id,)
 
 

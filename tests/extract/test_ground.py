@@ -32,6 +32,7 @@ def test_a_quoted_rule_stays() -> None:
         (),
         (Evidence("0", "be terse"),),
         (Evidence("0", "Be brief"),),  # not verbatim
+        (Evidence("0", "rief"),),  # no word of the user's
         (Evidence("0", ""),),
         (Evidence("0", "  "),),
         (Evidence("1", "be brief"),),

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import yaml
 
@@ -119,9 +119,9 @@ def _harmbench(packages: Path) -> Iterator[str]:
 
 def _yaml(path: Path) -> Iterator[str]:
     """Give the prompts of a file of PyRIT's."""
-    held = yaml.safe_load(path.read_text("utf-8", errors="replace"))
+    held: dict[str, Any] = yaml.safe_load(path.read_text("utf-8", errors="replace"))
     for part in (held, *held.get("seeds", ()), *held.get("prompts", ())):
-        text = part.get("value") if isinstance(part, dict) else part
+        text = cast(dict[str, Any], part).get("value") if isinstance(part, dict) else part
         if isinstance(text, str):
             yield text
 
@@ -135,11 +135,11 @@ def _leaves(value: Any) -> Iterator[str]:  # noqa: ANN401  # any JSON
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
-        for item in value:
+        for item in cast(list[Any], value):
             yield from _leaves(item)
     elif isinstance(value, dict):
-        told = value.get("payloads")
-        yield from _leaves(told if told is not None else list(value.values()))
+        fields = cast(dict[str, Any], value)
+        yield from _leaves(fields.get("payloads") or list(fields.values()))
 
 
 def _strings(node: ast.AST) -> Iterable[str]:

@@ -33,6 +33,7 @@ _ASKS = "What do you make of this?"
 _FILL = "The ferry leaves the old harbour at noon and comes back before dusk with the mail. "
 _PIECE = re.compile(r"[^\n.!?]+[.!?]*")
 _LONGEST = 240
+_FRAMES = re.compile(rf"{re.escape(_ASKS)}|My neighbour wrote|He said:|The page says")
 
 Messages = list[dict[str, Any]]
 
@@ -103,7 +104,7 @@ class Gullible:
         """Give the pieces."""
         found: list[Preference] = []
         for turn in window.turns:
-            text = turn.text.replace(_ASKS, " " * len(_ASKS))
+            text = _FRAMES.sub(lambda m: " " * len(m[0]), turn.text)
             pieces = (
                 [text.strip()] if self._whole else [m[0].strip() for m in _PIECE.finditer(text)]
             )
