@@ -223,7 +223,8 @@ def special_in(text: str) -> frozenset[Kind]:
     text = _read(text)
     if not _OWN.search(text):
         return frozenset()
-    return frozenset(kind for kind, pattern in _SPECIAL.items() if _told(pattern, text))
+    found: set[Kind] = {kind for kind, pattern in _SPECIAL.items() if _told(pattern, text)}
+    return frozenset(found)
 
 
 def is_private(text: str) -> bool:
