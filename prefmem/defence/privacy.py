@@ -196,7 +196,9 @@ _WORDS_OF: dict[Kind, str] = {
     "health": _DISEASES, "religion": _FAITHS, "politics": _PARTIES, "sex life": _SEX,
     "union": _UNIONS, "biometrics": _BODY, "ethnic origin": _ORIGINS,
 }  # fmt: skip
-_SPECIAL = {k: re.compile(rf"\b(?:{words})(?!\w)", re.I) for k, words in _WORDS_OF.items()}
+_SPECIAL: dict[Kind, re.Pattern[str]] = {
+    kind: re.compile(rf"\b(?:{words})(?!\w)", re.I) for kind, words in _WORDS_OF.items()
+}
 _OWN = re.compile(_SELF, re.I)
 _TOPIC = re.compile(_PUBLIC, re.I)
 
