@@ -45,6 +45,8 @@ def learn(
     """
     sessions = read_sessions(file)
     with opened(ctx, db, tenant) as memory:
+        # a file may hold the talk of years: the limit is for what comes in hour by hour
+        memory.config = memory.config.model_copy(update={"max_new_cards_per_hour": None})
         report = _learned(memory, sessions, user)
     if as_json:
         emit(

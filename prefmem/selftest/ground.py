@@ -127,7 +127,8 @@ def opened(target: str | Path | None, **given: Any) -> PreferenceMemory:  # noqa
     """Open a memory on fakes: same input, same cards, in every process."""
     parts: dict[str, Any] = {
         "extractor": PhraseExtractor(), "embedder": HashEmbedder(), "relater": TableRelater(),
-        "reranker": "none", "judge": WordJudge(), "config": Config(learn_delay=0),
+        "reranker": "none", "judge": WordJudge(),
+        "config": Config(learn_delay=0, max_new_cards_per_hour=None),
     }  # fmt: skip
     return PreferenceMemory(target, **(parts | given))
 

@@ -147,8 +147,6 @@ MIGRATIONS: tuple[str, ...] = (
     """
     alter table users add column moved text not null default '';
 
-    alter table users add column retain_days integer;
-
     create table erasures (                   -- users that must not come back with a backup
         token blob primary key,               -- keyed hash of tenant and user
         at text not null

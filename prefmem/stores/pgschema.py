@@ -36,8 +36,7 @@ STEPS: tuple[str, ...] = (
         basis text not null default '',
         session_id text not null default '',
         state bytea,
-        moved text not null default '',       -- the store that the rows went to
-        retain_days bigint
+        moved text not null default ''        -- the store that the rows went to
     );
 
     create index users_of_tenant on users (tenant, ext_id);

@@ -119,11 +119,11 @@ CREATE TABLE users (
         steps integer not null default 0,     -- optimistic lock of the state
         basis text not null default '',
         session_id text not null default '',
-        state blob, numbered integer not null default 0, model text not null default '', moved text not null default '', retain_days integer,
+        state blob, numbered integer not null default 0, model text not null default '', moved text not null default '',
         unique (tenant, ext_id)
     );
-INSERT INTO "users" VALUES(1,'','ann',13,19,3,'','t',X'010F1F478F0100000001000000050000002B8716D9CEF7EF3F000000000000000000000000020000004433AF2D3926C87F3F6636FF3B71390038',6,'ledger/1','',NULL);
-INSERT INTO "users" VALUES(2,'','bob',10,1,0,'','',NULL,1,'','',NULL);
+INSERT INTO "users" VALUES(1,'','ann',13,19,3,'','t',X'010F1F478F0100000001000000050000002B8716D9CEF7EF3F000000000000000000000000020000004433AF2D3926C87F3F6636FF3B71390038',6,'ledger/1','');
+INSERT INTO "users" VALUES(2,'','bob',10,1,0,'','',NULL,1,'','');
 CREATE UNIQUE INDEX cards_live on cards (uid, rule_hash)
         where status in ('active', 'candidate', 'quarantined');
 CREATE INDEX cards_waiting on cards (uid) where status = 'candidate';
