@@ -93,7 +93,7 @@ def check_store(db: str) -> list[Finding]:
         return [Finding("store", True, f"none at {db} yet")]
     try:
         with opened_store(db) as store:
-            report = store.check() if isinstance(store, _Checked) else {}
+            report: Mapping[str, str | int] = store.check() if isinstance(store, _Checked) else {}
     except PrefmemError as error:
         return [Finding("store", False, str(error))]
     detail = ", ".join(f"{name} {value}" for name, value in report.items())

@@ -1,6 +1,6 @@
 """`prefmem migrate`: makes the tables in PostgreSQL, and lets a role use them."""
 
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,7 +17,8 @@ def migrate(
         str | None, typer.Option(help="A role with LOGIN that may use the tables afterwards.")
     ] = None,
     vectors: Annotated[
-        str, typer.Option(help="For new tables: bytea, or halfvec, which needs pgvector 0.7.")
+        Literal["bytea", "halfvec"],
+        typer.Option(help="For new tables: bytea, or halfvec, which needs pgvector 0.7."),
     ] = "bytea",
     schema: Annotated[str, typer.Option(help="Where the tables are.")] = "prefmem",
 ) -> None:
@@ -28,17 +29,13 @@ def migrate(
     """
     if not is_dsn(dsn):
         raise InputError("migrate is for PostgreSQL; pass postgresql://...")
-    if vectors not in ("bytea", "halfvec"):
-        raise InputError(f"--vectors {vectors!r} is unknown; pass bytea or halfvec")
     try:
         from prefmem.stores.postgres import migrate as migrated
     except ImportError:
         raise MissingExtraError(
             'PostgreSQL needs its driver: pip install "prefmem[postgres]"'
         ) from None
-    held = migrated(
-        dsn, schema=schema, vectors=cast(Literal["bytea", "halfvec"], vectors), role=role
-    )
+    held = migrated(dsn, schema=schema, vectors=vectors, role=role)
     if role is not None:
         say(f"The role {role!r} may use it.")
     typer.echo(f"schema {schema!r} has version {held.version}, vectors of {held.vectors}")
