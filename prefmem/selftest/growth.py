@@ -8,11 +8,12 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
+from uuid import UUID
 
 import numpy as np
 
@@ -38,6 +39,8 @@ _SHARE = 0.5  # of the rate of plain transactions
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _CONFIG = Config(learn_delay=0, max_new_cards_per_hour=None, max_cards=10_000)
 Row: TypeAlias = tuple[Any, ...]
+_Put: TypeAlias = Callable[[str, str, Sequence[Row]], None]
+_Item = TypeVar("_Item")
 
 
 def run(ground: Ground, size: int) -> Finding:
@@ -178,8 +181,8 @@ def _places(ground: Ground, sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield user, numbers[user]
 
 
-def _chunks(rows: Any) -> Iterator[list[Any]]:  # noqa: ANN401  # of anything
-    some: list[Any] = []
+def _chunks(rows: Iterable[_Item]) -> Iterator[list[_Item]]:
+    some: list[_Item] = []
     for row in rows:
         some.append(row)
         if len(some) == _CHUNK:
@@ -190,7 +193,7 @@ def _chunks(rows: Any) -> Iterator[list[Any]]:  # noqa: ANN401  # of anything
 
 
 @contextmanager
-def _bulk(ground: Ground) -> Generator[tuple[Callable[[str, str, list[Row]], None], Any]]:
+def _bulk(ground: Ground) -> Generator[tuple[_Put, Callable[[str], int | UUID]]]:
     """Give what puts rows into a table, and what stands for a user in them."""
     if ground.backend == "sqlite":
         import sqlite3
@@ -198,7 +201,7 @@ def _bulk(ground: Ground) -> Generator[tuple[Callable[[str, str, list[Row]], Non
         db = sqlite3.connect(ground.target(), isolation_level=None)
         db.execute("pragma synchronous = off")
 
-        def insert(table: str, columns: str, rows: list[Row]) -> None:
+        def insert(table: str, columns: str, rows: Sequence[Row]) -> None:
             names = columns.split()
             marks = ", ".join("?" * len(names))
             db.execute("begin")
@@ -210,14 +213,16 @@ def _bulk(ground: Ground) -> Generator[tuple[Callable[[str, str, list[Row]], Non
         db.close()
         return
     import psycopg
+    from psycopg import sql
 
     from prefmem.stores.postgres import uid_of
 
     with psycopg.connect(ground.dsn, autocommit=True) as server:
 
-        def copy(table: str, columns: str, rows: list[Row]) -> None:
-            names = ", ".join(columns.split())
-            with server.cursor().copy(f"copy prefmem.{table} ({names}) from stdin") as pipe:
+        def copy(table: str, columns: str, rows: Sequence[Row]) -> None:
+            names = sql.SQL(", ").join(map(sql.Identifier, columns.split()))
+            whole = sql.SQL("copy prefmem.{} ({}) from stdin").format(sql.Identifier(table), names)
+            with server.cursor().copy(whole) as pipe:
                 for row in rows:
                     pipe.write_row(row)
 

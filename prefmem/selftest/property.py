@@ -35,6 +35,10 @@ from prefmem.types import Turn, UserKey
 _STEPS = 50
 _USERS, _RULES, _TALKS = 2, 5, 3
 _CONFIG = Config(learn_delay=60, max_new_cards_per_hour=None, max_jobs_per_user=1_000)
+_SLOW_AND_LARGE = (  # runs are
+    HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example,
+    HealthCheck.filter_too_much,
+)  # fmt: skip
 _FEW = 20  # runs after which the progress bar moves
 
 _user, _talk, _rule = (st.integers(0, n - 1) for n in (_USERS, _TALKS, _RULES))
@@ -70,7 +74,7 @@ def _settings(size: int) -> hypothesis.settings:
     return hypothesis.settings(
         max_examples=size, stateful_step_count=_STEPS, deadline=None, database=None,
         derandomize=False, phases=(Phase.generate,), print_blob=False,
-        report_multiple_bugs=False, suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False, suppress_health_check=_SLOW_AND_LARGE,
     )  # fmt: skip
 
 

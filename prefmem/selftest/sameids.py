@@ -128,7 +128,7 @@ def _searched(
 
 def _found(index: UserIndex, query: Vector) -> tuple[tuple[str, ...], bool]:
     positions, cosines = index.search(query, _MOST)
-    return tuple(index.shelf.ids[p] for p in positions), bool((np.diff(cosines) == 0).any())
+    return tuple(index.shelf.ids[int(p)] for p in positions), bool((np.diff(cosines) == 0).any())
 
 
 def _recalled(
