@@ -528,13 +528,13 @@ def test_doctor_finds_the_packaged_weights_healthy(shell: Shell) -> None:
 
 
 def test_a_store_that_is_not_there_yet_is_healthy(tmp_path: Path) -> None:
-    (finding,) = check_store(tmp_path / "prefs.db")
+    (finding,) = check_store(str(tmp_path / "prefs.db"))
     assert (finding.ok, finding.detail.startswith("none at")) == (True, True)
     assert not (tmp_path / "prefs.db").exists()
 
 
 def test_a_store_of_another_embedder_is_found(taught: Shell) -> None:
-    store, basis = check_store(taught.db)
+    store, basis = check_store(str(taught.db))
     assert store.ok
     assert "integrity ok" in store.detail
     assert not basis.ok

@@ -141,7 +141,7 @@ def failed(tree: Path, log: Path) -> str:
 
 def main() -> int:
     """Run all mutants, or those that were asked for."""
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     asked.add_argument("--list", action="store_true", help="name the mutants")
     asked.add_argument("--only", default="", help="text in kind or file")
     asked.add_argument("--part", default="1/1", help="one part of several: 1/2")
