@@ -1,7 +1,9 @@
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -469,6 +471,38 @@ def test_forget_all_with_yes_asks_nothing(taught: Shell) -> None:
     gone = taught.data("forget", "--all", "--yes")
     assert (gone["cards"], gone["events"]) == (3, 3)
     assert taught.data("list") == []
+
+
+def test_forget_all_tells_everything_that_went(taught: Shell) -> None:
+    taught("recall", "writing SQL")
+    assert taught("forget", "--all", "--yes").stderr == (
+        "Forgotten: 3 cards of 'ann'. With them went 4 log entries (1 of interaction), 0 edits and "
+        "0 windows that waited to be learned from.\n"
+    )
+    taught("add", "be brief")
+    assert taught.data("forget", "--all", "--yes") == {
+        "cards": 1, "events": 1, "interactions": 0, "edits": 0, "jobs": 0, "states": 0,
+        "checkpointed": True, "busy": False, "listed": True,
+    }  # fmt: skip
+
+
+def test_forget_all_says_what_a_reader_keeps(taught: Shell) -> None:
+    with closing(sqlite3.connect(taught.db)) as reader:
+        reader.execute("begin")
+        reader.execute("select count(*) from cards").fetchone()
+        told = taught("forget", "--all", "--yes")
+    assert told.exit_code == 0
+    assert "Another connection was reading" in told.stderr
+
+
+def test_forget_all_says_that_no_list_has_it(
+    taught: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleeting = taught.opener(Path(":memory:"), "")  # it has no file, and no list beside it
+    monkeypatch.setattr(taught, "opener", lambda *_: fleeting)
+    told = taught("forget", "--all", "--yes")
+    assert told.exit_code == 0
+    assert "prefmem erasures export" in told.stderr
 
 
 @pytest.mark.parametrize("args", [(), ("id0001", "--all")])

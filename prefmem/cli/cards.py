@@ -1,6 +1,7 @@
 """Commands for cards: list, add, edit, forget, history, undo, export, import."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -30,7 +31,7 @@ from prefmem.cli.show import (
     waiting,
 )
 from prefmem.errors import InputError, NotFoundError
-from prefmem.types import Card, Polarity, ScopeKind
+from prefmem.types import Card, Erasure, Polarity, ScopeKind
 
 Condition = Annotated[str | None, typer.Option(help='Completes "When ..."; empty for none.')]
 PolarityOption = Annotated[
@@ -128,8 +129,7 @@ def forget(
             question = f"Remove {held} of {user!r}, history and vectors included?"
             typer.confirm(question, abort=True, err=True)
         erased = memory.forget_user(user_id=user)
-    gone = {"cards": erased.cards, "events": erased.events, "checkpointed": erased.checkpointed}
-    _report(gone, f"Forgotten: {held} of {user!r}.", as_json=as_json)
+    _report(asdict(erased), f"Forgotten: {held} of {user!r}. {_told(erased)}", as_json=as_json)
 
 
 def history(
@@ -222,6 +222,26 @@ def _export_in(file: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InputError(f"{file} holds no export; prefmem export writes one")
     return cast(dict[str, Any], data)
+
+
+def _told(erased: Erasure) -> str:
+    """Say what went besides the cards, and what is still to be done."""
+    entries = f"{erased.events} log {'entry' if erased.events == 1 else 'entries'}"
+    edits, windows = counted(erased.edits, "edit"), counted(erased.jobs, "window")
+    lines = [
+        f"With {'it' if erased.cards == 1 else 'them'} went {entries} ({erased.interactions} of "
+        f"interaction), {edits} and {windows} that waited to be learned from"
+        + (", and what was learned from use." if erased.states else ".")
+    ]
+    if erased.busy:
+        lines.append("Another connection was reading: freed bytes stay on disk until the store is "
+                     "closed or erases again.")  # fmt: skip
+    elif not erased.checkpointed:
+        lines.append("Freed bytes stay on disk until the store is closed, erases again or is "
+                     "vacuumed.")  # fmt: skip
+    if not erased.listed:
+        lines.append("No list beside the store has it: write one with prefmem erasures export.")
+    return "\n".join(lines)
 
 
 def _show(card: Card, *, as_json: bool) -> None:
