@@ -1,5 +1,6 @@
 """What comes out over HTTP, made of the memory's values."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
@@ -10,7 +11,7 @@ from prefmem_server.schemas import Polarity, ScopeKind, Status
 
 if TYPE_CHECKING:
     from prefmem.orders import Obeyed
-    from prefmem.types import Event
+    from prefmem.types import Erasure, Event
 
 _CARD: dict[str, JsonValue] = {
     "id": "9f2c41d07be3a815",
@@ -316,6 +317,17 @@ class ErasedOut(_Answer):
     cards: int
     events: int
     checkpointed: bool = Field(description="Whether the freed bytes have left the files.")
+    interactions: int = Field(description="Entries of the log of interaction among the events.")
+    edits: int = Field(description="Kept edits removed.")
+    jobs: int = Field(description="Windows removed that waited to be learned from.")
+    states: int = Field(description="Users of whom something learned from use was removed.")
+    busy: bool = Field(description="Whether another reader keeps freed bytes in the store's log.")
+    listed: bool = Field(description="Whether the list that outlives the store has the erasure.")
+
+    @classmethod
+    def of(cls, receipt: "Erasure") -> Self:
+        """Write a receipt down."""
+        return cls(**asdict(receipt))
 
 
 class FlushedOut(_Answer):

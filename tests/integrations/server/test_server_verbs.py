@@ -187,8 +187,10 @@ def test_taking_everything_along_and_erasing_it(door: Door) -> None:
     assert bob.post("/v1/import", json=data).json()["added"] == []
 
     ops = door.client("ann", key="key-ops")
-    receipt = ops.request("DELETE", "/v1/user").json()
-    assert (receipt["cards"], receipt["checkpointed"]) == (1, True)
+    assert ops.request("DELETE", "/v1/user").json() == {
+        "cards": 1, "events": 1, "interactions": 0, "edits": 0, "jobs": 0, "states": 0,
+        "checkpointed": True, "busy": False, "listed": True,
+    }  # fmt: skip
     assert texts(ann.get("/v1/cards").json()) == []
     assert texts(bob.get("/v1/cards").json()) == [LEARNED]
 
