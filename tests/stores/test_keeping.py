@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +242,22 @@ def test_a_job_is_finished_for_its_own_user_alone(path: Path) -> None:
         with store.write(BOB) as transaction:
             assert not transaction.finish(held)
         assert store.jobs.of(ANN) == (held,)
+
+
+def test_dead_jobs_come_back_for_their_own_user_alone(path: Path) -> None:
+    with closing(SQLiteStore(path)) as store:
+        store.bind("test", 4)
+        for user in (ANN, BOB):
+            job = Job(user, "s", (Turn("t", "user", "hello"),), ("t",), AT, AT)
+            store.jobs.put(job, most=9, most_of_user=9)
+        later = AT + timedelta(minutes=1)
+        for held in store.jobs.lease("w", now=AT, until=later, most=9):
+            store.jobs.bury(held, "w", at=AT, error="E")
+        assert store.jobs.revive(ANN) == 1
+        assert [[job.dead for job in store.jobs.of(user)] for user in (ANN, BOB)] == [
+            [False],
+            [True],
+        ]
 
 
 def put(store: SQLiteStore, user: UserKey) -> None:
