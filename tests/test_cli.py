@@ -499,7 +499,12 @@ def test_forget_all_says_that_no_list_has_it(
     taught: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleeting = taught.opener(Path(":memory:"), "")  # it has no file, and no list beside it
-    monkeypatch.setattr(taught, "opener", lambda *_: fleeting)
+
+    def opener(db: Path, tenant: str) -> PreferenceMemory:
+        del db, tenant
+        return fleeting
+
+    monkeypatch.setattr(taught, "opener", opener)
     told = taught("forget", "--all", "--yes")
     assert told.exit_code == 0
     assert "prefmem erasures export" in told.stderr
