@@ -225,7 +225,7 @@ def test_a_name_of_a_key_is_there_once(tmp_path: Path, table: str) -> None:
         assert not ring.put({"a": b"2"})
     values = "(key_id, wrapped) values ('a', x'00')" if table == "keys" else "(key_id) values ('a')"
     with closing(other(path)) as db, pytest.raises(sqlite3.IntegrityError):
-        db.execute(f"insert into {table} {values}")  # noqa: S608  # fixed texts
+        db.execute(f"insert into {table} {values}")  # fixed texts
 
 
 # Whose it is
