@@ -334,8 +334,11 @@ def _prepare(db: sqlite3.Connection, path: str, driver: Driver, mark: LogMark | 
             "a newer prefmem wrote it; upgrade this one"
         )
     if mark is not None:  # before anything is written behind what is left of the log
-        with suppress(driver.OperationalError):  # read-only
-            mark.check(lambda: int(db.execute("pragma wal_checkpoint(passive)").fetchone()[1]))
+        try:
+            mark.check(lambda: _frames(db, driver))
+        except driver.OperationalError as error:
+            if "readonly" not in str(error):
+                raise
     if version < len(MIGRATIONS):
         _migrate(db)
     db.execute(f"pragma busy_timeout = {_WAIT_MS}")
@@ -343,6 +346,14 @@ def _prepare(db: sqlite3.Connection, path: str, driver: Driver, mark: LogMark | 
         db.execute("pragma journal_mode = wal")
     for setting in ("synchronous = full", "secure_delete = on", "foreign_keys = on"):
         db.execute(f"pragma {setting}")
+
+
+def _frames(db: sqlite3.Connection, driver: Driver) -> int:
+    """Count the frames of the log that SQLite found whole."""
+    busy, frames, _ = db.execute("pragma wal_checkpoint(passive)").fetchone()
+    if busy:  # another connection is emptying it, and the count is not given
+        raise driver.OperationalError("database is locked")
+    return int(frames)
 
 
 def _migrate(db: sqlite3.Connection) -> None:

@@ -260,6 +260,16 @@ def test_dead_jobs_come_back_for_their_own_user_alone(path: Path) -> None:
         ]
 
 
+def test_each_user_has_a_revision_of_their_own(path: Path) -> None:
+    with closing(SQLiteStore(path)) as store:
+        store.bind("test", 4)
+        for user in (ANN, BOB):
+            put(store, user)
+        assert store.revision(ANN) != store.revision(BOB)
+        with store.write(BOB) as transaction:
+            assert transaction.revision() == store.revision(BOB)
+
+
 def put(store: SQLiteStore, user: UserKey) -> None:
     card = Card("a", user.user_id, Preference("", "be brief"), "active", "said", "s", AT, AT)
     with store.write(user) as transaction:

@@ -168,11 +168,13 @@ class Tree:
         sys.path[:0] = paths
         os.environ.update(  # noqa: TID251  # of this fork, for processes of the tests
             PYTHONPATH=os.pathsep.join(paths), PYTHONDONTWRITEBYTECODE="1", HF_HUB_OFFLINE="1",
-            OMP_NUM_THREADS="1", PYTEST_XDIST_TESTRUNUID=UID, TMPDIR=str(self._folder),
+            OMP_NUM_THREADS="1", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
+            PYTEST_XDIST_TESTRUNUID=UID, TMPDIR=str(self._folder),
         )  # fmt: skip
         here = [name for name in tests if (self._root / name.partition("::")[0]).exists()]
         calm = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # of what is loaded already
-        given = ["-q", "-x", "-p", "no:cacheprovider", *calm, *here]
+        plugins = ("-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin")
+        given = ["-q", "-x", *plugins, *calm, *here]
         told = import_module("pytest").main(given)
         sys.stdout.flush()
         os._exit(int(told))

@@ -187,7 +187,7 @@ async def test_the_async_client(door: Door) -> None:
 
 def test_a_client_that_leaves_midway_stops_the_upstream_and_is_learned(door: Door) -> None:
     door.upstream.between = 0.05
-    asked = says("Always tell me stories. " + "And go on. " * 100)
+    asked = says("Always tell me stories. " + "And go on. " * 60)
     with door.client().chat.completions.create(model="echo", messages=asked, stream=True) as events:
         next(iter(events))
     eventually(lambda: door.upstream.stopped == 1)
