@@ -31,9 +31,10 @@ ROOT = Path(__file__).parents[3]
 STORES = "tests/stores"
 CONTRACT = (
     f"{STORES}/test_sqlite.py::test_it_keeps_the_contract_on_a_file_and_in_memory",
+    f"{STORES}/test_apart.py",
     f"{STORES}/test_keeping.py",
 )
-SEALED = (f"{STORES}/test_keeping.py", f"{STORES}/test_encryption.py")
+SEALED = (f"{STORES}/test_apart.py", f"{STORES}/test_keeping.py", f"{STORES}/test_encryption.py")
 SHARDED = (f"{STORES}/test_sharded.py",)
 POSTGRES = (f"{STORES}/test_keeping_postgres.py", f"{STORES}/test_postgres.py")
 FIRST = {
