@@ -24,7 +24,7 @@ with endpoint(__doc__) as model, PreferenceMemory(":memory:") as memory:
     )
     ann, bob = Context("ann@example.org"), Context("bob@example.org")
     for user, text in (
-        (ann, "I'm allergic to peanuts, so keep them out of recipes."),
+        (ann, "I can't stand coriander, so never put it into recipes."),
         (ann, "A quick dinner recipe?"),
         (bob, "A quick dinner recipe?"),
     ):

@@ -16,12 +16,18 @@ pytestmark = pytest.mark.model
 
 @pytest.mark.parametrize("number", range(len(SNIPPETS)))
 def test_each_snippet_runs(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_qwen3_folder: Path
+    number: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_qwen3_folder: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # the hub is out of reach: a tiny model of the same architecture stands in its place
     hub = "blackhao0426/pref-extractor-qwen3-0.6b-full-sft"
     code = SNIPPETS[number].replace(hub, str(tiny_qwen3_folder))
+    if "postgresql://localhost/app" in code:  # a server of the tests
+        code = code.replace("postgresql://localhost/app", request.getfixturevalue("dsn"))
     exec(compile(code, f"README snippet {number}", "exec"), {"__name__": "__main__"})  # noqa: S102  # our own text
 
 

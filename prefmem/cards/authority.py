@@ -26,7 +26,7 @@ _PATTERNS = re.compile(
       |console\.log)\(
     | \b(?:select|union|insert|drop|delete)\b.{0,40}\b(?:from|into|table|select)\b.{0,40}(?:--
       |;|')
-    | \bselect\s(?:case|\*|\w+\()
+    | \bselect\s(?:case\b|\*\s*from|\w+\()
     | \b(?:sudo|rm\s-\w|curl|wget|chmod|nc\s-\w|powershell\s-\w)\s
     | (?<![\w+/-])(?=[a-zA-Z+/_-]{0,200}\d)(?=[0-9+/_-]{0,200}[a-zA-Z])
       [A-Za-z0-9+/_-]{32,}={0,2}

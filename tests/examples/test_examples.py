@@ -22,7 +22,7 @@ SHOWN = {  # example: how lines of its output begin, in order
     ),
     "02_langchain_agent": (
         FINE,
-        f"assistant: {KEPT}When suggesting food, avoid peanuts.",
+        f"assistant: {KEPT}When giving recipes, avoid coriander.",
         "bob@example.org: A quick dinner recipe?",
         FINE,
     ),

@@ -253,7 +253,7 @@ async def test_a_session_id_of_somebody_else_is_worth_nothing(
         assert "keep my secret" not in given.text
 
 
-async def test_a_failing_memory_is_a_tool_error(
+async def test_a_failing_memory_still_recalls_and_changes_nothing_unsaid(
     url: str,
     over_http: Callable[..., Any],
     embedder: HashEmbedder,
@@ -263,20 +263,18 @@ async def test_a_failing_memory_is_a_tool_error(
     async with over_http(url, ANN) as ann:
         await ann.call("add_preference", action="be brief")
         vars(embedder)["broken"] = True
-        for tool, arguments in (
-            ("recall_preferences", {"query": "my private words"}),
-            ("add_preference", {"action": "my private words"}),
-        ):
-            given = await ann.call(tool, **arguments)
-            assert given.error
-            assert "could not do this now (RuntimeError)" in given.text
-            for secret in ("private", "/home/ann", "Traceback"):
-                assert secret not in given.text
+        recalled = await ann.call("recall_preferences", query="my private words")
+        assert [rule["rule"] for rule in recalled.data["rules"]] == ["Be brief."]  # it is global
+        given = await ann.call("add_preference", action="my private words")
+        assert given.error
+        assert "could not do this now (RuntimeError)" in given.text
+        for secret in ("private", "/home/ann", "Traceback"):
+            assert secret not in given.text
         vars(embedder)["broken"] = False
         found = await ann.call("recall_preferences", query="brief")
         assert [rule["rule"] for rule in found.data["rules"]] == ["Be brief."]
     ours = [r for r in caplog.records if r.name == "prefmem.mcp"]
-    assert len(ours) == 2
+    assert len(ours) == 1
     assert not any(r.exc_info for r in ours)
     loud = [r.getMessage() for r in caplog.records if r.levelno >= logging.INFO]
     assert not any("private words" in message for message in loud)
