@@ -69,7 +69,12 @@ def other(path: Path | str, wait: float = 0.0) -> sqlite3.Connection:
 def waits(work: Callable[[], object], *, free: Callable[[], object]) -> None:
     """Check that something is not done before it is free to go on, and then is."""
     done = threading.Event()
-    thread = threading.Thread(target=lambda: (work(), done.set()))
+
+    def run() -> None:
+        work()
+        done.set()
+
+    thread = threading.Thread(target=run)
     thread.start()
     early = done.wait(0.3)
     free()
@@ -89,9 +94,9 @@ def test_what_is_acknowledged_is_synced_and_what_is_deleted_is_overwritten(
         assert asked(db, "secure_delete") == ON
     with closing(KeyFile(tmp_path / "keys")) as ring:
         ring.put({"a": b"1"})
-        db = ring._db  # pyright: ignore[reportPrivateUsage]  # its one
-        assert db is not None
-        assert (asked(db, "synchronous"), asked(db, "secure_delete")) == (FULL, ON)
+        its_own = ring._db  # pyright: ignore[reportPrivateUsage]  # there is no other way
+        assert its_own is not None
+        assert (asked(its_own, "synchronous"), asked(its_own, "secure_delete")) == (FULL, ON)
 
 
 def test_a_list_of_erasures_is_on_disk_with_its_name(tmp_path: Path, synced: list[str]) -> None:

@@ -53,7 +53,8 @@ THIRD = (
     STORES, "tests/test_rights.py", "tests/test_erasure.py", "tests/queue", "tests/cli",
     "tests/test_undo.py", "tests/test_memory.py", "tests/faults",
 )  # fmt: skip
-SECONDS = 600  # of a mutant's tests, at most: one that hangs has been noticed
+SECONDS = 1200  # of tests on the tree as it is, at most
+LEAST, TIMES = 20, 4  # seconds, and times those, of a mutant's: one that hangs has been noticed
 FAST = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a folder in memory, if there is one
 LOADED = ("numpy", "faiss", "psycopg", "psycopg_pool", "pydantic", "typer", "hypothesis", "pytest",
           "cryptography.hazmat.primitives.ciphers.aead", "onnxruntime", "tokenizers")  # fmt: skip
@@ -100,7 +101,7 @@ class Tree:
     def __init__(self, folder: Path) -> None:
         """Copy."""
         self._folder, self._root = folder, folder / "tree"
-        self._sound: dict[tuple[str, ...], str] = {}
+        self._limits: dict[tuple[str, ...], float] = {}  # seconds
         for name in ("prefmem", "integrations", "tests", "examples"):
             left_out = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, self._root / name, ignore=left_out)
@@ -114,22 +115,23 @@ class Tree:
         """Run the tests against a mutant; gives the first that failed, empty where none did."""
         stages = (mutant.tests, CONTRACT) if quick else (mutant.tests, CONTRACT, SECOND, THIRD)
         for tests in dict.fromkeys(stages):
-            if tests not in self._sound:
-                self._sound[tests] = self._failed(tests)
-            if self._sound[tests]:
-                raise SystemExit(f"the tree as it is fails {self._sound[tests]}:\n{self._told()}")
+            if tests not in self._limits:
+                begun = time.monotonic()
+                if by := self._failed(tests, SECONDS):
+                    raise SystemExit(f"the tree as it is fails {by}:\n{self._told()}")
+                self._limits[tests] = LEAST + TIMES * (time.monotonic() - begun)
             place = self._root / mutant.file
             whole = place.read_text(encoding="utf-8")
             place.write_text(mutant.text, encoding="utf-8")
             try:
-                by = self._failed(tests)
+                by = self._failed(tests, self._limits[tests])
             finally:
                 place.write_text(whole, encoding="utf-8")
             if by:
                 return by
         return ""
 
-    def _failed(self, tests: tuple[str, ...]) -> str:
+    def _failed(self, tests: tuple[str, ...], seconds: float) -> str:
         """Run tests of the tree in a fork; gives the first that failed, empty where none did."""
         pid = os.fork()
         if pid == 0:
@@ -139,7 +141,7 @@ class Tree:
                 traceback.print_exc()
             finally:
                 os._exit(99)
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + seconds
         done, status = 0, 0
         while not done and time.monotonic() < until:
             done, status = os.waitpid(pid, os.WNOHANG)
