@@ -15,11 +15,11 @@ def check(found: Finding) -> None:
     assert found.figures["learned_per_s"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sqlite_grows(tmp_path: Path) -> None:
     check(run(Ground(tmp_path), 1_000))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_postgres_grows(tmp_path: Path, dsn: str) -> None:
     check(run(Ground(tmp_path, backend="postgres", dsn=dsn), 1_000))

@@ -7,7 +7,7 @@ import pytest
 from prefmem.selftest.ground import Ground
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nothing_acknowledged_is_lost(postgres: object, tmp_path: Path) -> None:
     del postgres  # skipped where there is no server
     from prefmem.selftest.pgrestart import run
