@@ -13,6 +13,7 @@ import pytest
 from prefmem.interaction import KeptEdit, UserState
 from prefmem.job import Job
 from prefmem.stores.keys import UserKeys
+from prefmem.stores.packing import pack, unpack
 from prefmem.stores.sqlite import SQLiteStore
 from prefmem.types import (
     Card,
@@ -185,6 +186,18 @@ def test_a_job_that_moved_here_is_its_own_users(store: SQLiteStore) -> None:
     assert store.jobs.finish(elsewhere)
     assert not store.jobs.finish(elsewhere)
     assert len(store.jobs.of(BOB)) == 1
+
+
+def test_rows_that_are_put_in_stand_beside_those_of_others(store: SQLiteStore) -> None:
+    for user in (ANN, BOB):
+        record(store, "1", card("a", user))
+        with store.write(user) as transaction:
+            transaction.save_state(learned(user))
+    base, held = store.as_shard("west"), everything(store, BOB)
+    with base.hold(ANN) as (db, uid):
+        unpack(base, db, ANN, pack(base, db, uid), "")
+    assert everything(store, BOB) == held
+    assert store.cards(ANN) == (card("a", ANN),)
 
 
 def test_each_is_sealed_with_its_own_key(opened: Open) -> None:
