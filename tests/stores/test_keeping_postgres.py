@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from prefmem.job import Job
+from prefmem.stores.places import Plan
+from prefmem.stores.shard import Shard
 from prefmem.types import Card, Change, Event, Preference, Turn, UserKey, Vector
 
 psycopg = pytest.importorskip("psycopg")
@@ -144,6 +146,31 @@ def test_tables_are_made_in_turn(dsn: str, schema: str) -> None:
         other = Other(lambda: migrate(dsn, schema=schema).vectors)
         assert other.waits()
     assert other.end() == "bytea"
+
+
+def test_a_superusers_store_sees_one_user_at_a_time_too(store: PostgresStore) -> None:
+    for user in (ANN, BOB):
+        put(store, user, "a")
+    base = store.as_shard("")  # as it is
+    asked = "select ext_id from users"
+    assert base.read(lambda db, _: db.execute(asked).fetchall(), ANN) == [("ann",)]
+    with base.write(BOB) as (db, _):
+        assert db.execute(asked).fetchall() == [("bob",)]
+
+
+def test_a_new_user_waits_for_a_plan_that_is_being_changed(
+    store: PostgresStore, dsn: str, schema: str
+) -> None:
+    shard = Shard("west", lambda: store, lambda _: None)
+    plan = Plan(1, ("west",))
+    assert shard.raise_plan(plan) == plan
+    assert shard.admit(BOB, plan)
+    with psycopg.connect(dsn) as db:
+        told = plan.with_homes(("east", "west")).text()
+        db.execute(f"update {schema}.meta set value = %s where key = 'shards'", (told,))  # noqa: S608  # ours
+        other = Other(lambda: shard.admit(ANN, plan))
+        assert other.waits()
+    assert other.end() is False, "that plan is none any more"
 
 
 def test_every_key_of_the_tables_is_kept(store: PostgresStore, dsn: str, schema: str) -> None:
