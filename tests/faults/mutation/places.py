@@ -83,6 +83,7 @@ _NUMBER = "the number alone names one row: it is given once in a table"
 SAME = (
     Same("uid filter", f"{STORES}postgres.py", "_HELD: Final", _POLICY),
     Same("uid filter", f"{STORES}postgres.py", "learned =", _POLICY),
+    Same("uid filter", f"{STORES}postgres.py", 'done = db.execute(f"delete from {table}', _POLICY),
     Same("tenant filter", f"{STORES}postgres.py", "select ext_id from users",
          "row-level security lists the users of the tenant that was named, and no others"),
     Same("uid filter", f"{STORES}jobs.py", '"where id = ? and uid = ?",\n', _NUMBER),
