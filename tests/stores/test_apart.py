@@ -14,6 +14,8 @@ from prefmem.interaction import KeptEdit, UserState
 from prefmem.job import Job
 from prefmem.stores.keys import UserKeys
 from prefmem.stores.packing import pack, unpack
+from prefmem.stores.places import Mark
+from prefmem.stores.shard import Shard
 from prefmem.stores.sqlite import SQLiteStore
 from prefmem.types import (
     Card,
@@ -198,6 +200,18 @@ def test_rows_that_are_put_in_stand_beside_those_of_others(store: SQLiteStore) -
         unpack(base, db, ANN, pack(base, db, uid), "")
     assert everything(store, BOB) == held
     assert store.cards(ANN) == (card("a", ANN),)
+
+
+def test_a_copy_begins_to_count_by_itself(opened: Open) -> None:
+    shard = Shard("west", opened, lambda _: None)
+    copies = {ANN: "<east:1", BOB: "<east:2"}
+    for user, mark in copies.items():
+        assert shard.swap(user, Mark("none"), mark)
+    origin = Mark.read("@west:1")
+    assert shard.activate(ANN, Mark.read(copies[ANN]), lambda: origin)
+    assert (shard.mark(ANN).kind, shard.mark(BOB).text) == ("here", copies[BOB])
+    assert shard.swap(ANN, Mark("here"), ">east:3")
+    assert (shard.mark(ANN).text, shard.mark(BOB).text) == (">east:3", copies[BOB])
 
 
 def test_each_is_sealed_with_its_own_key(opened: Open) -> None:
