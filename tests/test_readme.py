@@ -26,6 +26,7 @@ def test_each_snippet_runs(
     # the hub is out of reach: a tiny model of the same architecture stands in its place
     hub = "blackhao0426/pref-extractor-qwen3-0.6b-full-sft"
     code = SNIPPETS[number].replace(hub, str(tiny_qwen3_folder))
+    (tmp_path / "master.key").write_bytes(bytes(range(32)))
     if "postgresql://localhost/app" in code:  # a server of the tests
         code = code.replace("postgresql://localhost/app", request.getfixturevalue("dsn"))
     exec(compile(code, f"README snippet {number}", "exec"), {"__name__": "__main__"})  # noqa: S102  # our own text
