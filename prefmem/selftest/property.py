@@ -119,6 +119,7 @@ class Machine(RuleBasedStateMachine):
         self._tally = tally
         self._target, self._prefix = tally.begin()
         self._people = [Person() for _ in range(_USERS)]
+        self._disliked: set[int] = set()  # who judged a rule below 0: it may be withheld
         self._clock = _Clock()
         self._dropped: list[Handle] = []
         self._handles: list[Handle] = []
@@ -216,6 +217,7 @@ class Machine(RuleBasedStateMachine):
         receipt = self._memory(by).forget_user(user_id=self._name(user))
         self._same("forget_user", receipt.cards, held)
         self._people[user] = Person()
+        self._disliked.discard(user)
         self._look(user, 1 - by)
 
     @rule(user=_user, number=_rule, score=st.sampled_from((-1.0, 1.0)), one=st.booleans(),
@@ -227,10 +229,17 @@ class Machine(RuleBasedStateMachine):
             said.request(name, number), user_id=name, session_id="t0", strict=True
         )
         texts = {rule.text for rule in found.rules}
-        self._same("recall", (texts <= alive.keys(), bool(texts)), (True, bool(alive)))
+        doubted = {
+            c.card.text
+            for c, verdict in zip(found.candidates, found.verdicts, strict=True)
+            if verdict.reason == "doubted" and user in self._disliked
+        }
+        self._same("recall", texts | doubted, set(alive))
         noted = self._handles[by][1].interactions(UserKey(name), recall_id=found.id)
         if texts and noted:  # a busy store drops it
             card = found.rules[0].card_ids[0] if one else None
+            if score < 0:
+                self._disliked.add(user)
             told = [
                 self._memory(1 - by).feedback(found, score, user_id=name, card_id=card, key="k")
                 for _ in range(2)
