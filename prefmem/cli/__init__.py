@@ -9,6 +9,7 @@ import typer
 
 import prefmem
 from prefmem.cli import (
+    agent,
     bulk,
     cards,
     dialogue,
@@ -48,6 +49,7 @@ app.command(context_settings={"ignore_unknown_options": True})(usage.feedback)  
 app.command()(usage.replay)
 app.command()(bulk.extract)
 app.add_typer(training.app, name="train")
+app.add_typer(agent.app, name="agent")
 app.command()(worker.worker)
 app.command()(health.doctor)
 app.command()(migrate.migrate)
