@@ -702,6 +702,7 @@ class PreferenceMemory(Steps):
         user_id: str,
         polarity: Polarity = "do",
         scope: ScopeKind | None = None,
+        source: Literal["added", "distilled"] = "added",
         actor: str = "user",
     ) -> Card:
         """Store a rule as it is given, without any model's opinion.
@@ -712,6 +713,8 @@ class PreferenceMemory(Steps):
             user_id: The user, as authenticated by the host.
             polarity: `avoid` when the action keeps away from something.
             scope: `global` to inject it always; by default that is so when there is no condition.
+            source: `distilled` for a rule that a model read off the user's texts: it closes none
+                that was said, and ends if nobody confirms it; see `sweep`.
             actor: Who does it, where it is not the user: a name for the audit log.
 
         Returns:
@@ -724,6 +727,8 @@ class PreferenceMemory(Steps):
                 out.
         """
         user = self._user(user_id)
+        if source not in ("added", "distilled"):
+            raise InputError(f"source={source!r}; known are 'added' and 'distilled'")
         given = Scope(scope or "conditional")
         preference = Preference(condition, action, polarity, scope=given)
         preference = checked(preference, longest=self.config.max_slot_chars)
@@ -740,7 +745,7 @@ class PreferenceMemory(Steps):
                 )
             return event
 
-        event = self._write(user, [(preference, None)], "added", "", write)
+        event = self._write(user, [(preference, None)], source, "", write)
         if not event.changes:
             raise InputError(
                 f"user {user_id!r} has {self.config.max_cards:,} live cards, which is max_cards in "

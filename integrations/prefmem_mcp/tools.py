@@ -287,7 +287,7 @@ def _origin(card: Card | None) -> str:
         "said": "The user said it in a conversation; see evidence.",
         "edited": "It was changed after it was stored; see history.",
         "inferred": "It follows from how the user edited drafts.",
-        "distilled": "It sums up several others.",
+        "distilled": "It was read off texts that the user wrote.",
         "imported": "It came with an import.",
         "added": "It was added on request, by the user or by an assistant.",
     }
