@@ -70,6 +70,20 @@ class Config(BaseModel):
         description="Seconds that the store or a model which failed five times in a row is left "
         "alone.",
     )
+    max_agent_rules: int = Field(
+        default=5,
+        ge=0,
+        le=50,
+        description="Rules of a preference agent injected at most, in the places of `limit` and "
+        "the tokens of `max_tokens` that the cards leave.",
+    )
+    agent_ms: float = Field(
+        default=2_000,
+        gt=0,
+        le=600_000,
+        description="Time in milliseconds that a recall waits for the preference agent's rules; "
+        "later ones are there for the next recall of the same request.",
+    )
     max_tokens: int = Field(
         default=400, ge=0, le=20_000, description="Size of the injected block, in tokens."
     )

@@ -190,6 +190,34 @@ class Writer(Protocol):
         ...
 
 
+class RuleWriter(Protocol):
+    """A preference agent: writes rules for a request, by what it learned from a user's texts.
+
+    Threads may share it; it answers for the user that it is asked about, never for another.
+    """
+
+    def version(self, user: UserKey) -> str:
+        """Name what would answer for a user now, as an adapter and its hash; empty for nothing.
+
+        Quick: no model is asked. An answer is kept under this name.
+        """
+        ...
+
+    def rules(self, query: str, *, user: UserKey, context: str = "") -> tuple[str, ...]:
+        """Write short rules that stand alone, the most important first; none for a stranger.
+
+        Args:
+            query: What the user asks for now.
+            user: Whose rules.
+            context: What the user asked for before.
+        """
+        ...
+
+    def forget_user(self, user: UserKey) -> int:
+        """Remove a user's adapters and all that they were made of; gives how many adapters."""
+        ...
+
+
 class Transaction(Protocol):
     """One all-or-nothing change of one user's data. Nothing slow belongs inside."""
 

@@ -27,6 +27,7 @@ Op: TypeAlias = Literal["add", "merge", "edit", "supersede", "restore", "remove"
 Reason: TypeAlias = Literal[
     "global", "relevant",  # these two are injected
     "irrelevant", "doubted", "paused", "other audience", "overruled", "duplicate",
+    "contradicted", "refused",  # these two of what an agent wrote
     "over limit", "over global limit", "over budget",
     "candidate", "quarantined", "superseded", "expired",
 ]  # fmt: skip
@@ -272,9 +273,10 @@ class Verdict:
             `paused`: the user wants this conversation to go without it. `other audience`: the
             request names somebody else, or another language. `overruled`: an
             exception to it applies. `duplicate`: an injected rule says the same. `over limit`,
-            `over global limit`, `over budget`: better ones took the places, or the tokens. The
-            others are a card's status.
-        by: Id of the card that overrules it, or says the same; else empty.
+            `over global limit`, `over budget`: better ones took the places, or the tokens. Of what
+            a preference agent wrote: `contradicted` by what the user said; `refused`, as it is no
+            rule about answers, or too private or too long for one. The others are a card's status.
+        by: Id of the card that overrules it, says the same, or contradicts it; else empty.
     """
 
     reason: Reason
@@ -327,8 +329,10 @@ class Rule:
         text: The instruction.
         source: `card`, or `lora` for a preference agent's rule.
         card_ids: Cards that it rests on.
-        since: When the newest of them was said, UTC.
+        since: When the newest of them was said, UTC; of an agent's rule a moment before all that
+            the user said, which wins over it.
         kind: `global` when it holds for every answer, `conditional` when the query brought it up.
+        mark: Name of an agent's rule, by which `render` finds it in this process; else empty.
     """
 
     text: str
@@ -336,6 +340,20 @@ class Rule:
     card_ids: tuple[str, ...]
     since: datetime
     kind: ScopeKind = "conditional"
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A rule that a preference agent wrote for a request, with what decided about it.
+
+    Attributes:
+        text: The rule.
+        verdict: What was decided, and why; `relevant` for one that is injected.
+    """
+
+    text: str
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -349,13 +367,14 @@ class Recall:
         query: The text that was asked for.
         candidates: Everything considered, best first.
         chosen: Positions in `candidates` of what is injected, in order.
-        rules: The lines for the prompt, one for each chosen candidate.
+        rules: The lines for the prompt: one for each chosen candidate, then the agent's.
         basis: Name of the embedder whose vectors were compared.
         at: When, UTC.
         verdicts: What was decided about each candidate, in their order.
         floor: Relevance that a conditional rule needed, in [0, 1].
         missing: What it was made without, as it failed or was late: `reranker`, `embedder`,
-            `store`; with `rules` among them nothing was found out, and there is no rule.
+            `store`, `agent`; with `rules` among them nothing was found out, and there is no rule.
+        written: What a preference agent wrote for the query, in its order.
     """
 
     id: str
@@ -370,6 +389,15 @@ class Recall:
     verdicts: tuple[Verdict, ...] = ()
     floor: float = 0.0
     missing: tuple[str, ...] = ()
+    written: tuple[Written, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """What `render` takes in place of the recall: ids of cards, marks of an agent's rules.
+
+        They say nothing by themselves, so they may lie in a checkpoint.
+        """
+        return tuple(name for rule in self.rules for name in (*rule.card_ids, rule.mark) if name)
 
     @property
     def failed(self) -> bool:
@@ -521,6 +549,7 @@ class Erasure:
         listed: Whether the erasure is in the list that outlives the loss of the store, so that a
             backup does not bring the user back; False where there is no such file, or it could not
             be written: then write the list elsewhere with `prefmem erasures export`.
+        adapters: Adapters of a preference agent removed, with what they were made of.
     """
 
     cards: int
@@ -532,6 +561,7 @@ class Erasure:
     states: int = 0
     busy: bool = False
     listed: bool = False
+    adapters: int = 0
 
 
 @dataclass(frozen=True, slots=True)

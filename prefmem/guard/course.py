@@ -22,7 +22,7 @@ from prefmem.errors import (
 from prefmem.guard.breaker import Breaker, Ticket
 from prefmem.guard.pool import Pool, Task
 
-Part: TypeAlias = Literal["store", "embedder", "reranker", "extractor", "judge"]
+Part: TypeAlias = Literal["store", "embedder", "reranker", "extractor", "judge", "agent"]
 Limit: TypeAlias = Literal["", "soft", "hard"]
 
 LOADING = 10.0  # seconds more for a model that has never answered: it may load weights

@@ -65,7 +65,7 @@ class Health:
 
     Attributes:
         parts: The store and the models by name: `store`, `embedder`, `reranker`, `extractor`,
-            `judge`.
+            `judge`, `agent`.
         degraded: How often the memory went on without a part.
         recalls: How long recalls took that were answered.
         learned: Turns, cards and `quarantined` cards that were learned by this process.
