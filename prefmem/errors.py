@@ -7,6 +7,7 @@ PrefmemError
 ├── NotFoundError           no such card for this user (also a KeyError)
 ├── MissingExtraError       an optional package is not installed (also an ImportError)
 ├── WeightsError            a weight file is missing or damaged
+├── AdapterError            a user's LoRA adapter is missing, damaged, or of another base
 ├── EndpointError           a chat model cannot be reached, refuses, or gives no whole answer
 ├── BasisMismatchError      vectors of two embedders met
 └── StoreError              the store cannot do what was asked
@@ -46,6 +47,10 @@ class MissingExtraError(PrefmemError, ImportError):
 
 class WeightsError(PrefmemError):
     """A packaged weight file is missing, or its hash is not the one in its manifest."""
+
+
+class AdapterError(PrefmemError):
+    """A user's adapter cannot be used: missing, damaged, or trained on another base."""
 
 
 class EndpointError(PrefmemError):
