@@ -179,7 +179,17 @@ class CausalLM:
         return kept
 
     def _generate(self, loaded: Loaded, rows: list[list[int]], prefix: _Prefix) -> list[str]:
-        """Answer n encoded prompts together, padded between the prefix and what follows it."""
+        """Answer n encoded prompts together."""
+        answers: list[str] = loaded.tokenizer.batch_decode(
+            self._write(loaded, rows, prefix), skip_special_tokens=True
+        )
+        return answers
+
+    def _write(self, loaded: Loaded, rows: list[list[int]], prefix: _Prefix) -> list[list[int]]:
+        """Give the answers' tokens, with what ends and pads them.
+
+        The prompts are padded between the prefix and what follows it.
+        """
         import torch
 
         fixed = len(prefix.ids) if all(row[: len(prefix.ids)] == prefix.ids for row in rows) else 0
@@ -201,10 +211,8 @@ class CausalLM:
                 max_new_tokens=self._new,
                 **given,
             )  # (n, longest + new)
-        answers: list[str] = loaded.tokenizer.batch_decode(
-            out[:, longest:], skip_special_tokens=True
-        )
-        return answers
+        written: list[list[int]] = out[:, longest:].tolist()
+        return written
 
     @cached_property
     def _loaded(self) -> Loaded:
