@@ -22,7 +22,7 @@ from prefmem.stores.sqlite import SQLiteStore
 Answers: TypeAlias = dict[str, str]  # by what was asked; what begins with "!" is an error
 
 _USERS, _TURNS, _LATER = 12, 8, 3
-_PAGE = 4096
+_PAGE = 8192
 _LOST = "!gone"
 _HOW = ("flip", "zero", "cut")
 _FILES = ("db", "db-wal", "db-shm")

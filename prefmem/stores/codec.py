@@ -669,8 +669,9 @@ def read_vectors(blobs: list[bytes], width: int) -> Vector:
         raise _damaged("vector")
     matrix = np.frombuffer(b"".join(blobs), dtype="<f2").astype(np.float32)
     matrix = matrix.reshape(len(blobs), width)
-    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return cast(Vector, matrix / np.maximum(norms, 1e-12))
+    norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
+    matrix /= np.maximum(norms, 1e-12)[:, np.newaxis]
+    return cast(Vector, matrix)
 
 
 def stamp(at: datetime) -> str:

@@ -18,9 +18,12 @@ class Driver:
     """Python's own SQLite.
 
     Attributes:
+        page_bytes: Pages of a new file: a card with its vector stays in one of this size, where in
+            SQLite's own of 4 kB it would go on in another. None leaves the size as it is.
         unreadable: What to do about a file that is no database to it.
     """
 
+    page_bytes: int | None = 8192
     Error: type[Exception] = sqlite3.Error
     OperationalError: type[Exception] = sqlite3.OperationalError
     ProgrammingError: type[Exception] = sqlite3.ProgrammingError
@@ -51,6 +54,7 @@ class SQLCipher(Driver):
         MissingExtraError: `sqlcipher3` is not installed.
     """
 
+    page_bytes = None  # SQLCipher opens no file whose pages have another size than its own
     unreadable = "the passphrase is another one, or the file is damaged or was never encrypted"
 
     def __init__(self, passphrase: str | bytes) -> None:

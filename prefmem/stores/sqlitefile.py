@@ -339,6 +339,8 @@ def _prepare(db: sqlite3.Connection, path: str, driver: Driver, mark: LogMark | 
         except driver.OperationalError as error:
             if "readonly" not in str(error):
                 raise
+    if not tables and driver.page_bytes is not None:
+        db.execute(f"pragma page_size = {driver.page_bytes}")
     if version < len(MIGRATIONS):
         _migrate(db)
     db.execute(f"pragma busy_timeout = {_WAIT_MS}")

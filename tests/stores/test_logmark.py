@@ -12,7 +12,7 @@ from prefmem.stores.sqlite import SQLiteStore
 from prefmem.types import Event, UserKey
 
 ANN, AT = UserKey("ann"), datetime(2026, 1, 1, tzinfo=UTC)
-PAGE = 4096 + 24  # bytes of a frame
+PAGE = 8192 + 24  # bytes of a frame
 
 
 @pytest.fixture

@@ -89,6 +89,13 @@ def test_a_file_keeps_what_was_written(path: Path) -> None:
     second.close()
 
 
+def test_a_card_stays_in_one_page(path: Path) -> None:
+    store = SQLiteStore(path)
+    store.bind("test", 384)
+    store.close()
+    assert sqlite3.connect(path).execute("pragma page_size").fetchone() == (8192,)
+
+
 @pytest.mark.parametrize(("basis", "width"), [("other", 4), ("test", 8)])
 def test_another_vector_space_is_refused(store: SQLiteStore, basis: str, width: int) -> None:
     with pytest.raises(BasisMismatchError, match=r"holds vectors of 'test' \(width 4\)"):
