@@ -1,0 +1,131 @@
+"""Rules that one model wrote, followed by another: do its texts become the author's?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from prefmem.agent.lesson import Task
+from prefmem.config import Config
+from prefmem.evaluate.agent.scores import wanted_of
+from prefmem.evaluate.agent.winrate import Chat, Message
+from prefmem.evaluate.metrics import Figure, mean
+from prefmem.render import render_block
+from prefmem.train.progress import Progress
+from prefmem.types import Recall, Rule
+
+# Writes the text of each task by the rules beside it.
+Follower: TypeAlias = Callable[[Sequence[tuple[Task, tuple[str, ...]]]], list[str]]
+
+ARMS = ("own agent", "no rules", "another agent")
+_SYSTEM = "You are a helpful assistant."
+_NONCE = "5e1f0a7c93d2b648"
+_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+_FRESH = 0.7  # share of different word triples below which an answer goes round in circles
+_RECITED = 24  # letters of a rule that are no chance in an answer
+_TOGETHER = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A text to be written for an author.
+
+    Attributes:
+        author: Whose style is wanted.
+        task: What to write.
+        rules: By arm.
+    """
+
+    author: str
+    task: Task
+    rules: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a follower wrote, and the share of the author's markers in it.
+
+    Attributes:
+        texts: By arm, (cases,).
+        shares: By arm, (cases,), each in [0, 1].
+    """
+
+    texts: Mapping[str, tuple[str, ...]]
+    shares: Mapping[str, tuple[float, ...]]
+
+
+def chat_follower(chat: Chat) -> Follower:
+    """Let a chat model write: it gets rules as a memory gives them, and the task as a request."""
+
+    def write(asked: Sequence[tuple[Task, tuple[str, ...]]]) -> list[str]:
+        return chat([messages(task, rules) for task, rules in asked])
+
+    return write
+
+
+def messages(task: Task, rules: Sequence[str]) -> list[Message]:
+    """Give what a chat model reads: rules in the product's own block, and the task."""
+    system = _SYSTEM
+    if rules:
+        given = tuple(Rule(rule, "lora", (), _SINCE, "conditional") for rule in rules)
+        recall = Recall("r", "u", "", task.intent, (), (), given, "none", _SINCE)
+        block = render_block(recall, max_tokens=Config().max_tokens, nonce=_NONCE)
+        system = f"{_SYSTEM}\n\n{block}"
+    to = f" to {task.to}" if task.to else ""
+    about = f' "{task.subject}"' if task.subject else ""
+    request = f"Write the {task.kind}{to}{about} that says:\n{task.intent}"
+    return [{"role": "system", "content": system}, {"role": "user", "content": request}]
+
+
+def follow(
+    follower: Follower, cases: Sequence[Case], *, arms: Sequence[str] = ARMS, progress: Progress
+) -> Followed:
+    """Let a follower write every case in every arm, and look for the author's markers."""
+    texts: dict[str, list[str]] = {arm: [] for arm in arms}
+    for start in range(0, len(cases), _TOGETHER):
+        part = cases[start : start + _TOGETHER]
+        for number, arm in enumerate(arms):
+            texts[arm] += follower([(case.task, case.rules[arm]) for case in part])
+            done = start * len(arms) + (number + 1) * len(part)
+            progress(f"writing, {arm}", done, len(cases) * len(arms))
+    shares = {
+        arm: tuple(
+            share(text, case.author, case.task, case.rules[arm])
+            for text, case in zip(written, cases, strict=True)
+        )
+        for arm, written in texts.items()
+    }
+    return Followed({arm: tuple(written) for arm, written in texts.items()}, shares)
+
+
+def share(text: str, author: str, task: Task, rules: Sequence[str] = ()) -> float:
+    """Give the share of an author's planted markers that a text shows.
+
+    A text that is empty, goes round in circles or recites a rule shows none: a small model that
+    falls silent is short, too, and follows nobody.
+    """
+    if not _sound(text, rules):
+        return 0.0
+    wanted = wanted_of(author, task.kind)
+    return sum(marker.holds(text) for marker in wanted) / len(wanted)
+
+
+def figures(followed: Followed, *, seed: int) -> dict[str, Figure]:
+    """Give the share of markers in each arm, and what the first has more than the others, paired.
+
+    Intervals come from resampling cases.
+    """
+    found = {arm: mean(shares, seed=seed) for arm, shares in followed.shares.items()}
+    own, *others = followed.shares
+    for arm in others:
+        pairs = zip(followed.shares[own], followed.shares[arm], strict=True)
+        found[f"{own} above {arm}"] = mean([a - b for a, b in pairs], seed=seed)
+    return found
+
+
+def _sound(text: str, rules: Sequence[str]) -> bool:
+    said = text.casefold()
+    words = said.split()
+    threes = list(zip(words, words[1:], words[2:], strict=False))
+    recited = any(len(r) >= _RECITED and r.rstrip(".").casefold() in said for r in rules)
+    return bool(words) and len(set(threes)) >= _FRESH * len(threes) and not recited
