@@ -22,6 +22,8 @@ import numpy as np
 
 from prefmem import defaults, upkeep
 from prefmem.aio import twin
+from prefmem.asking import Asking
+from prefmem.beside import Beside
 from prefmem.cards.check import admitted, checked, edited, stored
 from prefmem.cards.fold import fold
 from prefmem.cards.reconcile import activated
@@ -57,6 +59,7 @@ from prefmem.protocols import (
     Judge,
     Relater,
     Reranker,
+    RuleWriter,
     Store,
     UserModel,
     Writer,
@@ -68,7 +71,7 @@ from prefmem.render import render_block
 from prefmem.retrieve.audience import addressed
 from prefmem.retrieve.dense import views
 from prefmem.retrieve.select import select
-from prefmem.steps import Request, Steps, rule_of
+from prefmem.steps import Request, rule_of
 from prefmem.stores.codec import Export
 from prefmem.stores.faiss import IndexCache, UserIndex
 from prefmem.stores.keys import UserKeys
@@ -102,7 +105,7 @@ _LONGEST = 600.0  # seconds that a recall may be given
 _PATIENCE = 5.0  # seconds in which a store counts what waits
 
 
-class PreferenceMemory(Steps):
+class PreferenceMemory(Beside):
     """Remembers how each user likes things done.
 
     Safe to share between threads. Every verb has an async twin with the prefix `a` that runs it on
@@ -128,6 +131,8 @@ class PreferenceMemory(Steps):
             LangChain is asked about the edits.
         judge: Judges what a follow-up shows; the packaged one unless given, `"none"` for none. A
             chat model of LangChain is asked with the packaged one behind it.
+        agent: Writes rules for a request by what it learned from the user's own texts; they join
+            the cards of a recall where what the user said leaves room for them. None unless given.
         writer: Renders the block; JSON lines in a fenced block unless given.
         config: Settings.
         tenant: Stands before the user id in every key.
@@ -155,6 +160,7 @@ class PreferenceMemory(Steps):
         user_model: UserModel | str | None = None,
         judge: Judge | ChatModel | str | None = None,
         inducer: Inducer | ChatModel | None = None,
+        agent: RuleWriter | None = None,
         writer: Writer = render_block,
         config: Config | None = None,
         tenant: str = "",
@@ -177,6 +183,7 @@ class PreferenceMemory(Steps):
         self._secret = ids().encode()
         self._cache = IndexCache(self.config.cache_bytes)
         self._parts = Parts(rest=self.config.breaker_rest)
+        self._asking = None if agent is None else Asking(agent, self._parts, self._secret)
         self._inducer = defaults.inducer(inducer)
         model, ear = defaults.user_model(user_model), self._watched(defaults.judge(judge))
         path = "" if path is None else path
@@ -537,7 +544,9 @@ class PreferenceMemory(Steps):
         """Find the rules that apply to a query; often there is none, and none is given.
 
         A store or a model that fails or is late fails no chat: the recall does without it, says so
-        in `Recall.missing`, and `degraded` counts it. See `Config.recall_soft_ms`.
+        in `Recall.missing`, and `degraded` counts it. See `Config.recall_soft_ms`. An agent is
+        waited for as long as `Config.agent_ms` says; its rules come last, and none of them says
+        otherwise than an active card.
 
         Args:
             query: What the user asks for now, or the dialogue so far, as for `learn`: then its last
@@ -579,9 +588,13 @@ class PreferenceMemory(Steps):
             user, session_id, query, clean(query), clean(context), limit, floor, max_tokens, why,
             self._clock(),
         )  # fmt: skip
-        if strict:
-            return self._recalled(request, Leg())
-        return self._in_time(request, lambda leg: self._recalled(request, leg), timeout)
+
+        def find() -> Recall:
+            if strict:
+                return self._recalled(request, Leg())
+            return self._in_time(request, lambda leg: self._recalled(request, leg), timeout)
+
+        return self._with_agent(request, find, timeout, strict=strict)
 
     def _recalled(self, request: Request, leg: Leg[Recall]) -> Recall:
         """Search and rerank; where a part is late, another leg goes on with what is there."""
@@ -635,7 +648,8 @@ class PreferenceMemory(Steps):
     def degraded(self) -> Counter[str]:
         """How often a part failed and the memory went on without it.
 
-        `recall without reranker`, `embedder`, `store` or `rules` for recalls that did without one;
+        `recall without reranker`, `embedder`, `store`, `agent` or `rules` for recalls that did
+        without one; `agent busy` for questions that it did not come to;
         `recall late` and `recall timeout` where that was for the time; `render` for blocks that
         are empty as the store failed; by the error's name for reranking; `offer` for recalls
         that could not be logged, `judge` for follow-ups that could not be judged; in the background
@@ -677,8 +691,9 @@ class PreferenceMemory(Steps):
         counts that.
 
         Args:
-            recalled: A recall, or the ids of its cards: what may lie in a checkpoint, since ids say
-                nothing and a rule that was forgotten meanwhile does not come back from them.
+            recalled: A recall, or its `ids`: what may lie in a checkpoint, since ids say nothing
+                and a rule that was forgotten meanwhile does not come back from them. An agent's
+                rule comes back in this process alone, until the user's cards change.
             user_id: The user, needed with ids: foreign ids find nothing.
             max_tokens: Size of the block; the config's unless given.
             strict: Waits as long as it takes, and raises what fails.
@@ -810,7 +825,8 @@ class PreferenceMemory(Steps):
         With a card that edits taught go all the edits that are kept.
         A turn that taught it is not learned again; saying it in a new turn is. A card whose place
         it took stays closed; to have that one back, use `undo` instead. What the user model learned
-        is worked out anew without it. The audit log tells that `actor` did it.
+        is worked out anew without it. An agent that learned the like from the user's texts may go
+        on writing it: say the contrary, or train it anew. The audit log tells that `actor` did it.
 
         Raises:
             NotFoundError: The user has no such card.
@@ -833,14 +849,16 @@ class PreferenceMemory(Steps):
     def forget_user(self, *, user_id: str, actor: str = "user") -> Erasure:
         """Remove everything held about a user, and report what was removed.
 
+        An agent removes its adapters and what they were made of; where that fails, the rest is
+        removed all the same, and the call raises: call it again.
+
         The user goes on a list of erasures, as a keyed hash: a backup that is put back later, with
         `prefmem restore` or by hand, brings nobody on it back. The audit log keeps its lines, which
         name the user by that hash, and tells that `actor` did it.
         """
         user = self._user(user_id)
-        receipt = self._store.forget_user(user, actor=actor, at=self._clock())
-        self._cache.drop(user)
-        return receipt
+        now = self._clock()
+        return self._erased([user], lambda: self._store.forget_user(user, actor=actor, at=now))
 
     def forget_users(self, user_ids: Iterable[str], *, actor: str = "user") -> Erasure:
         """Remove everything held about many users, and clear the freed bytes once for all of them.
@@ -851,16 +869,14 @@ class PreferenceMemory(Steps):
         Raises:
             UserRequiredError: An id cannot be a key; nobody was erased.
         """
-        users = [self._user(user_id) for user_id in dict.fromkeys(user_ids)]
-        if isinstance(self._store, BatchEraser):
-            receipt = self._store.forget_users(users, actor=actor, at=self._clock())
-        else:
-            now = self._clock()
-            done = [self._store.forget_user(user, actor=actor, at=now) for user in users]
-            receipt = upkeep.summed(done)
-        for user in users:
-            self._cache.drop(user)
-        return receipt
+        users, now = [self._user(user_id) for user_id in dict.fromkeys(user_ids)], self._clock()
+        store = self._store
+        if isinstance(store, BatchEraser):
+            return self._erased(users, lambda: store.forget_users(users, actor=actor, at=now))
+        return self._erased(
+            users,
+            lambda: upkeep.summed([store.forget_user(u, actor=actor, at=now) for u in users]),
+        )
 
     def undo(self, event_id: str, *, user_id: str) -> Event:
         """Take one event back: its cards are as they were before it, bit for bit.

@@ -126,6 +126,8 @@ def rule_size(rule: Rule) -> int:
 
 
 def _line(rule: Rule) -> str:
+    if rule.source == "lora":
+        return _escaped({"rule": _tamed(rule.text), "from": "how the user writes"})
     return _escaped({"rule": _tamed(rule.text), "since": rule.since.date().isoformat()})
 
 

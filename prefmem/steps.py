@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from prefmem.asking import Asking
 from prefmem.cards.authority import is_takeover
 from prefmem.cards.check import checked
 from prefmem.cards.compare import compared, nearby
@@ -66,7 +67,7 @@ from prefmem.types import (
 from prefmem.usage import Heard, Usage
 
 _GLOBAL_CANDIDATES = 4  # global cards looked at, for each that may be injected
-_LATE = 0.75  # share of a time limit after which what is there has to do
+LATE = 0.75  # share of a time limit after which what is there has to do
 T = TypeVar("T")
 
 
@@ -117,6 +118,7 @@ class Steps:
     _parts: Parts
     _store: Store
     _usage: Usage
+    _asking: Asking | None
 
     def _user(self, user_id: str) -> UserKey:
         return UserKey(user_id, self._tenant)
@@ -375,7 +377,7 @@ class Steps:
     ) -> Recall:
         """Do a recall within its limits; without any rule where there is no result by then."""
         hard = self.config.recall_hard_ms / 1000 if timeout is None else timeout
-        soft = self.config.recall_soft_ms / 1000 if timeout is None else timeout * _LATE
+        soft = self.config.recall_soft_ms / 1000 if timeout is None else timeout * LATE
         loads = timeout is None
         course = self._parts.recall(work, soft=min(soft, hard), hard=hard, loading=loads)
         recall, missing = course.result, course.missing
@@ -407,18 +409,24 @@ class Steps:
         wanted = tuple(dict.fromkeys(clean(i) for i in card_ids))
         now = self._clock()
         user = self._user(user_id)
-        cards = self._read(user, wanted, strict=strict) if wanted else ()
+        lines = self._asking.held(user, wanted) if self._asking else {}
+        cards, revision = self._read(user, wanted, strict=strict) if wanted else ((), 0)
         found = {
-            c.id: c for c in cards if c.as_of(now).status == "active" and not secrets_in(c.text)
-        }
-        rules = tuple(rule_of(found[i]) for i in wanted if i in found)
+            c.id: rule_of(c)
+            for c in cards
+            if c.as_of(now).status == "active" and not secrets_in(c.text)
+        } | {mark: rule for mark, (seen, rule) in lines.items() if seen == revision}
+        rules = tuple(found[i] for i in wanted if i in found)
         return Recall(self._ids(), user_id, "", "", (), (), rules, self.embedder.basis, now)
 
-    def _read(self, user: UserKey, ids: Sequence[str], *, strict: bool) -> tuple[Card, ...]:
-        """Read active cards for a block; none where the store fails or is late."""
+    def _read(
+        self, user: UserKey, ids: Sequence[str], *, strict: bool
+    ) -> tuple[tuple[Card, ...], int | None]:
+        """Read active cards for a block, and which revision it was; none where the store fails."""
 
-        def read() -> tuple[Card, ...]:
-            return self._store.cards(user, ids=ids, status="active")
+        def read() -> tuple[tuple[Card, ...], int | None]:
+            revision = self._store.revision(user) if self._asking else None
+            return self._store.cards(user, ids=ids, status="active"), revision
 
         if strict:
             return read()
@@ -430,7 +438,7 @@ class Steps:
             self._parts.count("render")
             if not isinstance(error, LeftAloneError):
                 survived("store", error)
-            return ()
+            return (), None
 
     def _watched(self, judge: Judge | None) -> Judge | None:
         return None if judge is None else WatchedJudge(judge, self._parts)

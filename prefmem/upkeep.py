@@ -119,6 +119,7 @@ def summed(done: Sequence[Erasure]) -> Erasure:
         states=sum(one.states for one in done),
         busy=any(one.busy for one in done),
         listed=all(one.listed for one in done),
+        adapters=sum(one.adapters for one in done),
     )
 
 
