@@ -651,7 +651,7 @@ def halves(blob: bytes) -> bytes:
     if len(blob) % _HALF == 0:
         return blob
     data = blob[: -_CRC.size]
-    if blob != data + _CRC.pack(zlib.crc32(data), _HALF):
+    if len(blob) < _CRC.size or _CRC.unpack_from(blob, len(data)) != (zlib.crc32(data), _HALF):
         raise _damaged("vector")
     return data
 
