@@ -40,10 +40,10 @@ _FAREWELL = re.compile(
 )
 _NAME = re.compile(r"[–—~/-]{0,2}[ ]?(?P<name>[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*){0,2})[ .]*")
 _POSTSCRIPT = re.compile(r"p\.? ?s\b\.?", re.I)
-_LIST = re.compile(r"[ \t]*(?:[-*+•–#>]+|\d{1,2}[.):])[ \t]+")
+_LIST = re.compile(r"\A[ \t]*(?:[-*+•–#>]+|\d{1,2}[.):])[ \t]+")
 _WORD = re.compile(r"\w[\w'’.,-]*")
 _SHORTENED = re.compile(r"\b(?:e\.g|i\.e|a\.m|p\.m|etc|vs|mr|mrs|ms|dr|st|no|approx)\.", re.I)
-_STOP = re.compile(r"(?<![.!?…])[.!?…]+(?=[\s\"”')*]|\Z)")
+_STOP = re.compile(r"(?<![.!?…])[.!?…]+(?=[\s\"”')*]|\Z)|[。！？]+")
 _BLANK = re.compile(r"\n[ \t]*\n")
 _LANGUAGES = ("english", "german", "french", "spanish", "italian", "portuguese", "dutch")
 _TONGUES = tuple(
@@ -59,7 +59,7 @@ class Text:
 
     Attributes:
         whole: The text, at most 20,000 characters of it.
-        greeting: The words that greet, such as `hi`, folded; empty for none.
+        greeting: The words that greet, such as `Hi`, as written; empty for none.
         named: Whether it opens with a name alone, on a line of its own.
         body: What stands between greeting and sign-off.
         farewell: The words that sign off, such as `best wishes`, as written; empty for none.
@@ -118,16 +118,10 @@ def words_of(text: str) -> list[str]:
     return [word.rstrip("'’.,-").casefold() for word in _WORD.findall(text)]
 
 
-def is_greeting(phrase: str) -> bool:
-    """Whether words are known to greet."""
-    found = _GREETING.match(phrase)
-    return found is not None and found.end() == len(phrase.rstrip(" ,.!:"))
-
-
 def greeting_in(phrase: str) -> str:
-    """Give the greeting that words begin with, folded; empty for none."""
+    """Give the greeting that words begin with; empty for none."""
     found = _GREETING.match(phrase)
-    return found["phrase"].casefold() if found else ""
+    return found["phrase"] if found else ""
 
 
 def farewell_in(phrase: str) -> str:
@@ -141,7 +135,7 @@ def _opening(whole: str) -> tuple[str, bool, int]:
     if found:
         rest = _ADDRESSEE.match(whole, found.end())
         end = rest.end() if rest and rest[0].count(" ") <= 5 else found.end()
-        return found["phrase"].casefold(), False, end
+        return found["phrase"], False, end
     alone = _NAME_LINE.match(whole)
     return ("", True, alone.end()) if alone else ("", False, 0)
 

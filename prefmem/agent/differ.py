@@ -12,6 +12,7 @@ from prefmem.agent.prompts import MAX_RULES
 FEWEST = 3  # texts of one kind by which a habit can be told
 STEADY = 0.8  # share of the texts that keep to a rule
 APART = 0.3  # how much more often the user's texts keep to it than neutral ones
+_MANY = STEADY / 2  # share of the texts that offer a marker before it is counted
 _PRIOR = 2.0  # texts that the usual share counts as, beside neutral drafts
 _PER_FAMILY = 3  # words of their own that a user is told to use
 
@@ -41,7 +42,7 @@ def habits(
     if len(read) < FEWEST:
         return ()
     neutral = [text for text in map(parts, drafts) if text.words]
-    known = {marker.name: marker for text in read for marker in measures(text)}
+    known = _candidates(read)
     counts = _counts(read, known, kind)
     beside = _counts(neutral, known, kind)
     apart: dict[str, float] = {}
@@ -101,6 +102,17 @@ def _lesson(document: Document, known: Sequence[Marker], intents: Mapping[str, s
         document.text,
         document.id,
     )
+
+
+def _candidates(texts: Sequence[Text]) -> dict[str, Marker]:
+    """Give the markers that many texts could show, as the first of them words it."""
+    known: dict[str, Marker] = {}
+    offered: Counter[str] = Counter()
+    for text in texts:
+        for marker in measures(text):
+            offered[known.setdefault(marker.name, marker).name] += 1
+    least = _MANY * len(texts)
+    return {name: marker for name, marker in known.items() if offered[name] >= least}
 
 
 def _counts(

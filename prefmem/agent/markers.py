@@ -48,7 +48,7 @@ def measures(text: Text) -> Iterator[Marker]:
         yield own.name(text.name)
     for entry in ENTRIES:
         yield from (m for m in (entry.wanted, entry.unwanted) if m)
-    yield from map(own.opening, own.prefixes(text))
+    yield from map(own.opening, own.openings(text))
     if last := own.last_words(text):
         yield own.closing(last)
     yield from map(own.word, sorted(_SAID & set(words_of(text.body))))

@@ -1,11 +1,13 @@
 """What a document says, as bullet points of its content words; made without a model."""
 
+import re
 from collections.abc import Iterator
 
-from prefmem.agent.anatomy import parts, words_of
+from prefmem.agent.anatomy import parts
+from prefmem.agent.leak import GRAM, words
 from prefmem.agent.lesson import Document
 
-COPIED = 6  # words in a row that an outline never takes over
+_WORD = re.compile(r"\w[\w'’.,-]*")
 _BULLETS = 8
 _WORDS = 7  # of a bullet
 _FILLERS = (
@@ -42,17 +44,18 @@ def outline(document: Document) -> str:
         At most 8 lines of at most 7 words; empty where nothing is left.
     """
     read = parts(document.text)
-    sentences = [words for s in read.sentences if (words := _content(s))]
+    sentences = [said for sentence in read.sentences if (said := _content(sentence))]
     step = max(1, -(-len(sentences) // _BULLETS))
-    said = words_of(document.text[: len(read.whole) + 1_000])
-    copied = {tuple(said[n : n + COPIED]) for n in range(len(said) - COPIED + 1)}
+    source = words(read.whole)
+    copied = {tuple(source[n : n + GRAM]) for n in range(len(source) - GRAM + 1)}
     lines: list[str] = []
     taken: list[str] = []
-    for words in sentences[::step]:
+    for said in sentences[::step]:
         line: list[str] = []
-        for word in words[:_WORDS]:
-            if (*taken[1 - COPIED :], word) not in copied:
-                taken.append(word)
+        for word in said[:_WORDS]:
+            more = taken[1 - GRAM :] + words(word)
+            if not any(tuple(more[n : n + GRAM]) in copied for n in range(len(more) - GRAM + 1)):
+                taken += words(word)
                 line.append(word)
         if line:
             lines.append(f"- {' '.join(line)}")
@@ -60,13 +63,22 @@ def outline(document: Document) -> str:
 
 
 def _content(sentence: str) -> list[str]:
-    return list(dict.fromkeys(_telling(words_of(sentence))))
+    return list(dict.fromkeys(_telling(_WORD.findall(sentence))))
 
 
-def _telling(words: list[str]) -> Iterator[str]:
-    for word in words:
-        plain = word.replace("’", "'").partition("'")[0]
-        if any(c.isdigit() for c in plain) or (
-            len(plain) >= _SHORTEST and plain not in _STOP_WORDS and "'" not in word
+def _telling(said: list[str]) -> Iterator[str]:
+    """Give the words that carry a sentence, folded: long ones, numbers, and names inside it."""
+    for place, word in enumerate(said):
+        plain = word.rstrip(".,-'’").replace("’", "'").removesuffix("'s")
+        folded = plain.casefold()
+        if "'" in folded or folded in _STOP_WORDS:
+            continue
+        parts_of = words(folded)
+        if len(parts_of) >= GRAM:  # a script without spaces
+            yield "".join(parts_of[: GRAM - 1])
+        elif (
+            any(c.isdigit() for c in folded)
+            or len(folded) >= _SHORTEST
+            or (place and len(folded) > 1 and plain[0].isupper() and not plain.isupper())
         ):
-            yield word
+            yield folded

@@ -51,6 +51,8 @@ _SIGNS = re.compile(
     r"(?P<name>[^\W\d_][\w'’.-]{0,20}(?: (?-i:[A-Z])[\w.-]{0,20}){0,2})[\"”’']?\W*",
     re.I,
 )
+_SIGN = re.compile(r"\bsign\w*\b", re.I)
+_OF_TEXT = re.compile(r"\bthe text\b", re.I)
 _GREETS = re.compile(
     r"\b(?:open|start|begin|greet)\w*\b[^\"“]{0,30}? with (?:an? |the )?(?:\w+ )?", re.I
 )
@@ -74,7 +76,7 @@ def named(rule: str) -> Marker | None:
     text = " ".join(rule[: _MAX_RULE + 1].replace("’", "'").split())
     if not text or len(text) > _MAX_RULE:
         return None
-    for read in (_length, _phrase, _plain_greeting, _absent, _listed, _checked):
+    for read in (_phrase, _length, _plain_greeting, _absent, _listed, _checked):
         marker = read(text)
         if marker is not None:
             return marker
@@ -107,19 +109,18 @@ def _phrase(rule: str) -> Marker | None:
     if quoted is None or _NEGATED.search(rule[: quoted.start()]):
         return None
     said, before = (quoted[1] or quoted[2]).strip(), rule[: quoted.start()]
-    folded = " ".join(words_of(said))
-    if not folded:
+    count, of_text = len(words_of(said)), bool(_OF_TEXT.search(before))
+    if not count:
         return None
     if _OPENS.search(before):
-        greeting = greeting_in(said)
-        return own.greeting(greeting) if greeting else own.opening(" ".join(folded.split()[:4]))
+        greeting = "" if of_text else greeting_in(said)
+        return own.greeting(greeting) if greeting else own.opening(said)
     if _CLOSES.search(before):
-        farewell = farewell_in(said) or farewell_in(said.split(",")[0])
-        if farewell and not re.search(r"\bthe text\b", before):
+        farewell = "" if of_text else farewell_in(said) or farewell_in(said.split(",")[0])
+        if farewell:
             return own.sign_off(farewell)
-        signs = re.search(r"\bsign\w*\b", before, re.I) and len(said.split()) <= 3
-        return own.name(said) if signs else own.closing(folded)
-    return own.word(folded) if _USES.search(before) and " " not in folded else None
+        return own.name(said) if _SIGN.search(before) and count <= 3 else own.closing(said)
+    return own.word(said) if _USES.search(before) and count == 1 else None
 
 
 def _plain_greeting(rule: str) -> Marker | None:
@@ -138,7 +139,7 @@ def _plain_greeting(rule: str) -> Marker | None:
         if farewell:
             return own.sign_off(farewell)
     signs = _SIGNS.fullmatch(rule)
-    if (signs and signs["name"][:1].isupper()) or (signs and len(signs["name"]) == 1):
+    if signs and (signs["name"][:1].isupper() or len(signs["name"]) == 1):
         return own.name(signs["name"].rstrip("."))
     word = _ONE_WORD.fullmatch(rule)
     return own.word(word["word"].casefold()) if word else None
