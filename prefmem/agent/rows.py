@@ -1,14 +1,13 @@
 """Lessons as a file of JSON lines: what distillation writes, and training reads."""
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
-from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from prefmem.agent.files import replacing
 from prefmem.agent.lesson import Lesson, Task
 from prefmem.agent.prompts import MAX_RULE_CHARS
 from prefmem.errors import InputError
@@ -39,20 +38,11 @@ def write_lessons(path: Path, lessons: Iterable[Lesson]) -> int:
 
     A file that is there is replaced. Only its owner may read it: it holds what a user wrote.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial, written = path.with_name(f"{path.name}.{uuid4().hex[:8]}"), 0
-    try:
-        with open(
-            os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii"
-        ) as file:
-            for lesson in lessons:
-                file.write(json.dumps(_row(lesson)) + "\n")
-                written += 1
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    written = 0
+    with replacing(path) as file:
+        for lesson in lessons:
+            file.write(json.dumps(_row(lesson)) + "\n")
+            written += 1
     return written
 
 
