@@ -10,6 +10,7 @@ from prefmem.cards.compare import compared, nearby
 from prefmem.cards.record import Draft
 from prefmem.guard.course import survived
 from prefmem.joining import MOST, Known, Places, joined, line_of, rule_in
+from prefmem.messages import clean
 from prefmem.render import rule_size
 from prefmem.steps import LATE, Request, Steps
 from prefmem.stores.faiss import UserIndex
@@ -68,6 +69,12 @@ class Beside(Steps):
                 if asking is not None:
                     asking.drop(user)
         return replace(receipt, adapters=adapters)
+
+    def _wrote(self, user: UserKey, query: str, session_id: str) -> tuple[str, ...]:
+        """Give the agent's rules that were injected for a query of a session, as far as known."""
+        if self._asking is None:
+            return ()
+        return self._asking.told.get(user, self._asking.name(session_id, clean(query))) or ()
 
     def _limit(self, request: Request) -> int:
         """Give the rules of an agent that a recall has room for at most."""

@@ -1169,6 +1169,7 @@ class PreferenceMemory(Beside):
                 user.user_id, self, self.list(user_id=user.user_id),
                 shown(offer, self._store.numbers(user)), self._newest(user),
                 lambda told: self._remembered(user, turn, told, session_id), pause,
+                self._wrote(user, before, session_id),
             )  # fmt: skip
             reply, about = desk.carry_out(command, self.embedder)
             replies.append(reply)

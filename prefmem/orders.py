@@ -84,6 +84,7 @@ class Desk:
             there is none.
         remember: Stores what is to be remembered, and gives the cards.
         pause: Leaves cards out of the conversation; without ids all of them.
+        written: What a preference agent wrote for the last answer.
     """
 
     user_id: str
@@ -93,6 +94,7 @@ class Desk:
     newest: Event | None
     remember: Callable[[Command], tuple[Card, ...]]
     pause: Callable[[Sequence[str]], None]
+    written: tuple[str, ...] = ()
 
     def carry_out(self, command: Command, embedder: Embedder) -> tuple[str, tuple[Card, ...]]:
         """Carry a command out; gives what the user may be told, and the cards that it is about."""
@@ -113,7 +115,10 @@ class Desk:
             wanted = frozenset({"active"})
         known = {card.id: card for card in self.cards if card.status in wanted}
         found = [known[i] for i in resolve(command, self._known(command, known, embedder))]
-        said = [self._told(card) if command.intent == "why" else card.text for card in found]
+        said = [card.text for card in found]
+        if command.intent == "why":
+            wrote = [Known(text, text, injected=True, recorded=0.0) for text in self.written]
+            said = [*map(self._told, found), *map(_by_agent, resolve(command, wrote))]
         answer = reply(command, said)
         if command.intent in _ONE and len(found) > 1 and not command.everything:
             return answer, tuple(found)
@@ -162,6 +167,11 @@ class Desk:
         if said:
             return f'{card.text.rstrip(".")} (you said on {day}: "{said[0].quote}")'
         return f"{card.text.rstrip('.')} (since {day})"
+
+
+def _by_agent(rule: str) -> str:
+    """Say where a rule of a preference agent comes from."""
+    return f"{rule.rstrip('.')} (you never said so; it is how you write)"
 
 
 def _taken_back(changes: Sequence[Change]) -> str:

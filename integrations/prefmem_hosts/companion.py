@@ -134,7 +134,7 @@ class Companion:
                 session_id=said.session_id, limit=self._limit, max_tokens=self._max_tokens,
                 strict=strict,
             )  # fmt: skip
-            ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
+            ids = recall.ids
             if recall.failed:  # the memory has logged it
                 self.failures += 1
                 return ""

@@ -12,6 +12,7 @@ from prefmem import MissingExtraError
 if TYPE_CHECKING:
     from prefmem_langchain.confirm import ConfirmationState, ConfirmNode
     from prefmem_langchain.elicit import ElicitationState, ElicitNode
+    from prefmem_langchain.generator import PreferenceChatModel
     from prefmem_langchain.middleware import PreferenceMiddleware
     from prefmem_langchain.nodes import LearnNode, PreferenceState, RecallNode
     from prefmem_langchain.placing import with_rules
@@ -30,6 +31,7 @@ _HOME = {
     "ConfirmNode": ("confirm", "langgraph"),
     "ConfirmationState": ("confirm", "langgraph"),
     "PreferenceRetriever": ("retriever", "langgraph"),
+    "PreferenceChatModel": ("generator", "langgraph"),
     "preference_tools": ("tools", "langgraph"),
     "BaseStoreStorage": ("store", "langgraph"),
     "memory_on": ("store_memory", "langgraph"),
@@ -44,6 +46,7 @@ __all__ = [
     "ElicitNode",
     "ElicitationState",
     "LearnNode",
+    "PreferenceChatModel",
     "PreferenceMiddleware",
     "PreferenceRetriever",
     "PreferenceState",

@@ -99,9 +99,9 @@ class Border:
         return self._on_error == "raise"
 
     def recalled(self, recall: "Recall") -> tuple[str, ...]:
-        """Give the ids of the cards that apply; counts a recall that failed, which was logged."""
+        """Give the ids of the rules that apply; counts a recall that failed, which was logged."""
         self.failures += recall.failed
-        return tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
+        return recall.ids
 
     def survive(self, doing: str, error: Exception) -> None:
         """Log and count a failure, or raise it where the run is to fail.

@@ -21,8 +21,9 @@ class PreferenceRetriever(BaseRetriever):
     """Finds the rules that apply to a query, best first; often there is none.
 
     A document's content is the rule, its id the card's. The metadata holds `card_id`, `condition`,
-    `action`, `polarity`, `scope`, `confidence`, `relevance`, `source` and `since` (ISO 8601). Rules
-    are what the user once said: put them into a prompt as data, as `memory.render` does.
+    `action`, `polarity`, `scope`, `confidence`, `relevance`, `source` and `since` (ISO 8601). A
+    rule of the memory's preference agent comes last, and has `scope` and `source` alone. Rules are
+    what the user once said or wrote: put them into a prompt as data, as `memory.render` does.
 
     `k` may be given to `invoke`, too. It learns nothing by itself.
 
@@ -92,7 +93,12 @@ class PreferenceRetriever(BaseRetriever):
             self._border.recalled(recall)
             found = [recall.candidates[i] for i in recall.chosen]
             found.sort(key=lambda candidate: -candidate.total)
-            return [_document(candidate) for candidate in found[:most]]
+            written = [
+                Document(rule.text, metadata={"scope": rule.kind, "source": rule.source})
+                for rule in recall.rules
+                if rule.source == "lora"
+            ]
+            return [*map(_document, found[:most]), *written][:most]
 
         return self._border.cross("recall", find, otherwise=list[Document]())
 

@@ -110,7 +110,13 @@ class _Hands:
             if found.failed:
                 raise ToolException(_GONE)
             cards = [found.candidates[i].card for i in found.chosen]
-            return _lines(cards) or "No preference applies."
+            lines = [_lines(cards)] if cards else []
+            lines += [
+                json.dumps({"preference": rule.text}, ensure_ascii=False)
+                for rule in found.rules
+                if rule.source == "lora"
+            ]
+            return "\n".join(lines) or "No preference applies."
 
         return self._do("recall_preferences", step)
 

@@ -95,7 +95,13 @@ class Listed(Answer):
 class Applying(Answer):
     """A rule that applies to a request."""
 
-    id: Annotated[str, Field(description="Name of the preference, for the other tools.")]
+    id: Annotated[
+        str,
+        Field(
+            description="Name of the preference, for the other tools; empty for a rule that was "
+            "not said, but read off how the user writes."
+        ),
+    ]
     rule: str
     scope: Annotated[ScopeKind, Field(description="global: for every answer.")]
     since: Annotated[str, Field(description="Day of saying.")]

@@ -94,7 +94,7 @@ class PreferenceTools:
             recall_id=recall.id,
             rules=[
                 Applying(
-                    id=rule.card_ids[0],
+                    id="".join(rule.card_ids[:1]),
                     rule=rule.text,
                     scope=rule.kind,
                     since=rule.since.date().isoformat(),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from prefmem import Card, LearnReport, Recall, UserState
+from prefmem.types import RuleSource
 from prefmem_server.schemas import Polarity, ScopeKind, Status
 
 if TYPE_CHECKING:
@@ -170,7 +171,8 @@ class RuleOut(_Answer):
     """One line for the prompt."""
 
     text: str
-    card_ids: list[str]
+    source: RuleSource = Field(description="`lora` for a rule that a preference agent wrote.")
+    card_ids: list[str] = Field(description="Cards that it rests on; none of an agent's rule.")
     kind: ScopeKind
     since: datetime
 
@@ -190,6 +192,15 @@ class ExplainedOut(_Answer):
     by: str = Field(description="The card that overrules it or says the same; else empty.")
 
 
+class WrittenOut(_Answer):
+    """One rule that a preference agent wrote, and what decided about it."""
+
+    text: str
+    injected: bool
+    reason: str
+    by: str = Field(description="The card that says the same, or the contrary; else empty.")
+
+
 class RecallOut(_Answer):
     """The rules that apply, and the block to put into the system prompt."""
 
@@ -202,12 +213,15 @@ class RecallOut(_Answer):
                     "rules": [
                         {
                             "text": "When writing SQL, use CTEs.",
+                            "source": "card",
                             "card_ids": ["9f2c41d07be3a815"],
                             "kind": "conditional",
                             "since": "2026-11-21T12:00:00Z",
                         }
                     ],
+                    "ids": ["9f2c41d07be3a815"],
                     "explained": [],
+                    "written": [],
                     "missing": [],
                 }
             ]
@@ -217,10 +231,17 @@ class RecallOut(_Answer):
     id: str = Field(description="What feedback is charged to.")
     block: str = Field(description="The exact text for the system prompt; empty for no rule.")
     rules: list[RuleOut]
+    ids: list[str] = Field(
+        description="What /v1/render takes later: ids of cards, and names of an agent's rules, "
+        "which are known until this server ends or the user's cards change."
+    )
     explained: list[ExplainedOut] = Field(description="Empty unless `why` was asked for.")
+    written: list[WrittenOut] = Field(
+        description="What a preference agent wrote; empty unless `why` was asked for."
+    )
     missing: list[str] = Field(
         description="What was done without, as it failed or was late: `reranker`, `embedder`, "
-        "`store`; with `rules` nothing was found out."
+        "`store`, `agent`; with `rules` nothing was found out."
     )
 
     @classmethod
@@ -229,8 +250,19 @@ class RecallOut(_Answer):
         return cls(
             id=recall.id, block=block, missing=list(recall.missing),
             rules=[
-                RuleOut(text=r.text, card_ids=list(r.card_ids), kind=r.kind, since=r.since)
+                RuleOut(
+                    text=r.text, source=r.source, card_ids=list(r.card_ids), kind=r.kind,
+                    since=r.since,
+                )
                 for r in recall.rules
+            ],
+            ids=list(recall.ids),
+            written=[
+                WrittenOut(
+                    text=w.text, injected=w.verdict.injected, reason=w.verdict.reason,
+                    by=w.verdict.by,
+                )
+                for w in (recall.written if why else ())
             ],
             explained=[
                 ExplainedOut(
@@ -323,6 +355,7 @@ class ErasedOut(_Answer):
     states: int = Field(description="Users of whom something learned from use was removed.")
     busy: bool = Field(description="Whether another reader keeps freed bytes in the store's log.")
     listed: bool = Field(description="Whether the list that outlives the store has the erasure.")
+    adapters: int = Field(description="Adapters of a preference agent removed.")
 
     @classmethod
     def of(cls, receipt: "Erasure") -> Self:

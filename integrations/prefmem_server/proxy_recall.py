@@ -142,7 +142,7 @@ class ChatMemory:
             if recall.failed:  # the memory has logged it
                 self._count("recall_failed")
                 return Applied(found.note, off="" if found.note else "recall-failed")
-            ids = tuple(card_id for rule in recall.rules for card_id in rule.card_ids)
+            ids = recall.ids
             found = _Found(recall.id, ids, found.note, recall.missing)
             self._put(question, found)
         ids = found.card_ids or ()

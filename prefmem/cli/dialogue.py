@@ -94,10 +94,10 @@ def recall(
         emit(_recall_data(found, text, config))
     elif block:
         typer.echo(text, nl=bool(text))
-    elif found.chosen or everything:
+    elif found.rules or everything:
         console().print(recall_table(found, config, everything=everything))
         say(f"How was it? prefmem feedback {found.id} 1 --user {user}")
-    if not found.chosen and not as_json:
+    if not found.rules and not as_json:
         say(_nothing(found))
 
 
@@ -185,7 +185,10 @@ def _recall_data(found: Recall, block: str, config: Config) -> dict[str, Any]:
     return {
         "id": found.id,
         "query": found.query,
-        "rules": [{"text": rule.text, "card_ids": list(rule.card_ids)} for rule in found.rules],
+        "rules": [
+            {"text": rule.text, "source": rule.source, "card_ids": list(rule.card_ids)}
+            for rule in found.rules
+        ],
         "candidates": [
             {
                 "card_id": row.card_id,
@@ -205,6 +208,15 @@ def _recall_data(found: Recall, block: str, config: Config) -> dict[str, Any]:
                 "why": why(row, config=config),
             }
             for row in found.explain()
+        ],
+        "written": [
+            {
+                "text": one.text,
+                "chosen": one.verdict.injected,
+                "reason": one.verdict.reason,
+                "by": one.verdict.by or None,
+            }
+            for one in found.written
         ],
         "floor": found.floor,
         "block": block,

@@ -24,7 +24,7 @@ from rich.text import Text
 from prefmem.config import Config
 from prefmem.messages import plain
 from prefmem.stores.codec import CardRecord, EventRecord
-from prefmem.types import Card, Change, Event, Explanation, Recall
+from prefmem.types import Card, Change, Event, Explanation, Recall, Verdict
 
 _QUOTE_CHARS = 160
 _ID_CHARS = 8
@@ -181,7 +181,22 @@ def recall_table(recall: Recall, config: Config, *, everything: bool) -> Table:
                 f"{row.belief:.2f}",
                 why(row, config=config),
             )
+    for one in recall.written:
+        injected = one.verdict.injected
+        if injected or everything:
+            text = Text(line(one.text), style="" if injected else "dim")
+            table.add_row("+" if injected else "-", text, "", "", _of_agent(one.verdict))
     return table
+
+
+def _of_agent(verdict: Verdict) -> str:
+    """Say in a few words why a rule of an agent is injected or left out."""
+    by = verdict.by[:_ID_CHARS]
+    words = {
+        "relevant": "by the agent", "contradicted": f"against {by}" if by else "against another",
+        "duplicate": f"same as {by}" if by else "same as another",
+    }  # fmt: skip
+    return words.get(verdict.reason, verdict.reason)
 
 
 def why(row: Explanation, *, config: Config) -> str:

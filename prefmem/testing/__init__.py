@@ -6,6 +6,7 @@ from prefmem.testing.fakes import (
     Counter,
     HashEmbedder,
     PhraseExtractor,
+    ScriptedAgent,
     TableRelater,
     WordJudge,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "Counter",
     "HashEmbedder",
     "PhraseExtractor",
+    "ScriptedAgent",
     "TableRelater",
     "WordJudge",
     "check_embedder",

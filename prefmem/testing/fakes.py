@@ -16,6 +16,7 @@ from prefmem.types import (
     Preference,
     Relation,
     Scope,
+    UserKey,
     Vector,
     Window,
 )
@@ -24,6 +25,41 @@ _WORD = re.compile(r"\w+")
 _RULE = re.compile(
     r"(?:when (?P<condition>[^,.]+), )?(?P<mark>always|never) (?P<action>[^.!?]+)", re.I
 )
+
+
+class ScriptedAgent:
+    """A preference agent that writes for each user what it is given, whatever is asked.
+
+    Args:
+        rules: What it writes, by user id; nothing for others.
+
+    Attributes:
+        rules_of: What it writes, by user id; to be changed as you like.
+        asked: Users and queries that it was asked about, in order.
+        forgotten: Users whom it forgot, in order.
+    """
+
+    def __init__(self, rules: Mapping[str, Sequence[str]]) -> None:
+        """Take the script."""
+        self.rules_of = {user: tuple(said) for user, said in rules.items()}
+        self.asked: list[tuple[UserKey, str]] = []
+        self.forgotten: list[UserKey] = []
+
+    def version(self, user: UserKey) -> str:
+        """Name what it would write."""
+        said = "\n".join(self.rules_of.get(user.user_id, ()))
+        return said and hashlib.sha256(said.encode()).hexdigest()[:16]
+
+    def rules(self, query: str, *, user: UserKey, context: str = "") -> tuple[str, ...]:
+        """Write what the script has for the user."""
+        del context
+        self.asked.append((user, query))
+        return self.rules_of.get(user.user_id, ())
+
+    def forget_user(self, user: UserKey) -> int:
+        """Forget what the script has for the user, and count it as one adapter."""
+        self.forgotten.append(user)
+        return int(self.rules_of.pop(user.user_id, None) is not None)
 
 
 class HashEmbedder:
