@@ -4,16 +4,28 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from prefmem.errors import InputError, MissingExtraError, WeightsError
-from prefmem.train.chatdata import ChatExample
+from prefmem.errors import ConfigError, InputError, MissingExtraError, WeightsError
+from prefmem.train.batches import IGNORE, Row
 from prefmem.train.progress import Progress
 
-_IGNORE = -100  # a label that does not count
+
+class Example(Protocol):
+    """A question and what shall be answered."""
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, str]]:
+        """What the model is asked, each with `role` and `content`."""
+        ...
+
+    @property
+    def answer(self) -> str:
+        """What it shall answer."""
+        ...
 
 
 class Rows:
@@ -31,11 +43,11 @@ class Rows:
         """Count the examples."""
         return len(self._rows)
 
-    def __getitem__(self, n: int) -> dict[str, list[int]]:
+    def __getitem__(self, n: int, /) -> Row:
         """Give the tokens and labels of an example."""
         asked, array = self._rows[n]
         ids: list[int] = array.tolist()
-        labels = [_IGNORE] * asked + ids[asked:]
+        labels = [IGNORE] * asked + ids[asked:]
         return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
 
 
@@ -67,10 +79,26 @@ def load(base: str | Path, revision: str | None) -> tuple[Any, Any]:
     return tokenizer, model
 
 
-def with_adapter(model: Any, rank: int | None) -> Any:  # noqa: ANN401  # transformers' and peft's own
-    """Put a LoRA adapter of this rank on all linear layers; with None give the model itself.
+def with_adapter(
+    model: Any,  # noqa: ANN401  # transformers' and peft's own
+    rank: int | None,
+    *,
+    alpha: int | None = None,
+    dropout: float = 0.0,
+    layers: int | None = None,
+) -> Any:  # noqa: ANN401  # as above
+    """Put a LoRA adapter on all linear layers; with no rank give the model itself.
+
+    Args:
+        model: A causal model.
+        rank: Of the adapter.
+        alpha: Its weight is `alpha / rank`; twice the rank unless given.
+        dropout: Share of an adapter's inputs left out in training, in [0, 1).
+        layers: How many blocks have one, from the last; all unless given. A step does not go back
+            through the others.
 
     Raises:
+        ConfigError: The model has fewer blocks.
         MissingExtraError: peft is not installed.
     """
     if rank is None:
@@ -78,20 +106,34 @@ def with_adapter(model: Any, rank: int | None) -> Any:  # noqa: ANN401  # transf
     if find_spec("peft") is None:
         raise MissingExtraError('LoRA needs peft: pip install "prefmem[local]"')
     peft: Any = import_module("peft")
+    where: dict[str, Any] = {"target_modules": "all-linear"}
+    if layers is not None:
+        blocks: int = model.config.get_text_config().num_hidden_layers
+        if layers > blocks:
+            raise ConfigError(f"layers={layers}: the model has {blocks}; pass at most as many")
+        head = model.get_output_embeddings()
+        linear = {
+            name.rpartition(".")[2]
+            for name, module in model.named_modules()
+            if isinstance(module, torch.nn.Linear) and module is not head
+        }
+        chosen = list(range(blocks - layers, blocks))
+        where = {"target_modules": sorted(linear), "layers_to_transform": chosen}
     config = peft.LoraConfig(
-        r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"
-    )
+        r=rank, lora_alpha=2 * rank if alpha is None else alpha, lora_dropout=dropout,
+        task_type="CAUSAL_LM", **where,
+    )  # fmt: skip
     return peft.get_peft_model(model, config)
 
 
 def encoded(
-    examples: Sequence[ChatExample],
+    examples: Sequence[Example],
     tokenizer: Any,  # noqa: ANN401  # as above
     *,
     longest: int,
     progress: Progress,
 ) -> Rows:
-    """Encode examples the way the extractor asks: thinking off, the template's marks taken out.
+    """Encode examples the way a model is asked: thinking off, the template's marks taken out.
 
     Args:
         examples: Questions with their answers.
@@ -108,7 +150,8 @@ def encoded(
             [_without_marks(m, tokenizer.all_special_tokens) for m in example.messages],
             add_generation_prompt=True, enable_thinking=False, return_dict=False,
         )  # fmt: skip
-        answered = tokenizer(example.answer, add_special_tokens=False)["input_ids"]
+        answer = _unmarked(example.answer, tokenizer.all_special_tokens)
+        answered = tokenizer(answer, add_special_tokens=False)["input_ids"]
         if len(asked) + len(answered) < longest:
             rows.append(asked, [*answered, tokenizer.eos_token_id])
         progress("encoding", done, len(examples))
@@ -145,7 +188,10 @@ def save(model: Any, tokenizer: Any, out: Path, *, merge: bool) -> tuple[str, ..
 
 
 def _without_marks(message: Mapping[str, str], marks: Sequence[str]) -> dict[str, str]:
-    content = message["content"]
+    return {"role": message["role"], "content": _unmarked(message["content"], marks)}
+
+
+def _unmarked(text: str, marks: Sequence[str]) -> str:
     for mark in marks:
-        content = content.replace(mark, " ")
-    return {"role": message["role"], "content": content}
+        text = text.replace(mark, " ")
+    return text

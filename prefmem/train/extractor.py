@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import TrainerCallback
 
 from prefmem.errors import ConfigError
 from prefmem.train import causal
 from prefmem.train.chatdata import ChatExample, fingerprint
 from prefmem.train.export import sha256, write_manifest
 from prefmem.train.progress import Progress, silent
+from prefmem.train.runs import Tell, newest_checkpoint
 
 MANIFEST = "extractor.json"
 _CHECKPOINTS = "checkpoints"
@@ -57,17 +57,6 @@ class Recipe:
 
 
 PUBLISHED = Recipe()
-
-
-class _Tell(TrainerCallback):
-    """Passes on how far the training is."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401  # transformers' own
-        del args, control
-        self._progress("training", state.global_step, state.max_steps)
 
 
 def train(
@@ -175,10 +164,7 @@ def _checkpoint(folder: Path, settings: Mapping[str, Any], *, resume: bool) -> s
             f"the run in {folder} began with another {', '.join(other)}; give the same, or remove "
             "the folder"
         )
-    # The state is written last, so a checkpoint with one is whole.
-    whole = [state.parent for state in folder.glob("checkpoint-*/trainer_state.json")]
-    newest = max(whole, key=lambda path: int(path.name.partition("-")[2]), default=None)
-    return str(newest) if newest else None
+    return newest_checkpoint(folder)
 
 
 def _trainer(
@@ -214,7 +200,7 @@ def _trainer(
     args.gradient_accumulation_steps = -(-recipe.global_batch // together)
     trainer = transformers.Trainer(
         causal.with_adapter(model, recipe.lora), args, train_dataset=rows, eval_dataset=held_out,
-        data_collator=transformers.DataCollatorForSeq2Seq(tokenizer), callbacks=[_Tell(progress)],
+        data_collator=transformers.DataCollatorForSeq2Seq(tokenizer), callbacks=[Tell(progress)],
     )  # fmt: skip
     trainer.remove_callback(transformers.PrinterCallback)
     return trainer
