@@ -185,14 +185,17 @@ class CausalLM:
         )
         return answers
 
-    def _write(self, loaded: Loaded, rows: list[list[int]], prefix: _Prefix) -> list[list[int]]:
+    def _write(
+        self, loaded: Loaded, rows: list[list[int]], prefix: _Prefix | None = None
+    ) -> list[list[int]]:
         """Give the answers' tokens, with what ends and pads them.
 
         The prompts are padded between the prefix and what follows it.
         """
         import torch
 
-        fixed = len(prefix.ids) if all(row[: len(prefix.ids)] == prefix.ids for row in rows) else 0
+        begun = prefix.ids if prefix else []
+        fixed = len(begun) if all(row[: len(begun)] == begun for row in rows) else 0
         longest = max(map(len, rows))
         gaps = [longest - len(row) for row in rows]
         pad = loaded.model.generation_config.pad_token_id
@@ -202,7 +205,7 @@ class CausalLM:
         if loaded.grammar is not None:
             given["logits_processor"] = [loaded.grammar.processor(len(rows), self._new)]
         with torch.inference_mode():
-            if fixed:
+            if prefix and fixed:
                 given["past_key_values"] = deepcopy(prefix.cache)
                 given["past_key_values"].batch_repeat_interleave(len(rows))
             out = loaded.model.generate(
