@@ -10,6 +10,8 @@ import typer
 from prefmem.agent.documents import FEW, Gathered, gather
 from prefmem.agent.files import read_documents, replacing, write_documents
 from prefmem.agent.places import DOCUMENTS, QUARANTINE, REPORT, folder_of
+from prefmem.cli.agent_distil import distil
+from prefmem.cli.agent_options import HOME, Home
 from prefmem.cli.options import Json, Tenant, User
 from prefmem.cli.show import counted, emit, progress, say
 from prefmem.defence.privacy import PIIPolicy
@@ -18,15 +20,6 @@ from prefmem.types import UserKey
 app = typer.Typer(
     no_args_is_help=True, help="A small local model that learns how a user writes, from documents."
 )
-
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home", envvar="PREFMEM_AGENTS", file_okay=False,
-        help="Folder of the agents: documents, lessons and adapters, by user.",
-    ),
-]  # fmt: skip
-HOME = Path("agents")
 
 
 @app.command()
@@ -104,3 +97,6 @@ def _tell(found: Gathered, report: dict[str, Any], folder: Path) -> None:
         say(f"Waiting in {QUARANTINE}, with private data: {len(found.quarantined)}.")
     if len(found.documents) < FEW:
         say(f"That is few: rules are told well from {FEW} documents on.")
+
+
+app.command()(distil)
