@@ -9,7 +9,7 @@ from prefmem.render_check import check_of
 MAX_CHARS = 20_000  # of a text are looked at
 
 _GREETINGS = (
-    r"good (?:morning|afternoon|evening|day)|morning|hi there|hello there|hey there|hi all|hey all|"
+    r"good (?:morning|afternoon|evening|day)|morning|hi there|hello there|hey there|"
     r"hi|hello|hey|hiya|howdy|yo|dear|greetings|sehr geehrte[rs]?|guten (?:tag|morgen|abend)|hallo|"
     r"liebe[rs]?|moin|servus|bonjour|bonsoir|salut|coucou|ch(?:er|ère)s?|hola|buen(?:os|as) "
     r"(?:días|tardes|noches)|estimad[oa]s?|querid[oa]s?|ciao|buongiorno|buonasera|salve|gentile|"

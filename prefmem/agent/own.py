@@ -60,7 +60,7 @@ def sign_off(phrase: str) -> Marker:
 def name(said: str) -> Marker:
     """Give the marker of the name under a text."""
     known = said.casefold()
-    shown = said if said[:1].isupper() else f'"{said}"'
+    shown = said if all(part[0].isupper() for part in said.split()) else f'"{said}"'
     return Marker(
         f"name: {known}", f"Sign with {shown}.", "name",
         lambda text: text.name.casefold() == known, usual=0.01,

@@ -39,7 +39,8 @@ _NEGATED = re.compile(
 )
 _HEDGED = re.compile(
     r"\b(?:sparing\w*|rare\w*|occasional\w*|sometimes|few|fewer|unless|except|limited?|overus\w+|"
-    r"excessive\w*|too many|more than|only (?:when|where|if|for)|if |mix|either)\b",
+    r"excessive\w*|too many|more than|only (?:when|where|if|for|in|on)|at most|at least|"
+    r"if |mix|either)\b",
     re.I,
 )
 _OVER = re.compile(r"\bprefer\b.{0,60}\b(?:over|to)\b", re.I)
