@@ -128,8 +128,7 @@ class PreferenceChatModel(BaseChatModel):
         """Answer in pieces, as the base model gives them."""
         config = ensure_config(config)
         with set_config_context(config) as within:
-            pieces = super().stream(input, config, stop=stop, **kwargs)
-        yield from _within(pieces, within)
+            yield from _within(super().stream(input, config, stop=stop, **kwargs), within)
 
     async def astream(
         self,
@@ -143,8 +142,8 @@ class PreferenceChatModel(BaseChatModel):
         config = ensure_config(config)
         with set_config_context(config) as within:
             pieces = super().astream(input, config, stop=stop, **kwargs)
-        while (piece := await asyncio.create_task(_next(pieces), context=within)) is not None:
-            yield piece
+            while (piece := await asyncio.create_task(_next(pieces), context=within)) is not None:
+                yield piece
 
     def _generate(
         self,
