@@ -15,6 +15,7 @@ from prefmem import errors
         (errors.NotFoundError, KeyError),
         (errors.MissingExtraError, ImportError),
         (errors.WeightsError, prefmem.PrefmemError),
+        (errors.AdapterError, prefmem.PrefmemError),
         (errors.EndpointError, prefmem.PrefmemError),
         (errors.BasisMismatchError, prefmem.PrefmemError),
         (errors.StoreVersionError, errors.StoreError),

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from prefmem.agent.lesson import Lesson
+from prefmem.agent.documents import split
+from prefmem.agent.lesson import Document, Lesson
 from prefmem.agent.prompts import rules_asked, text_asked, written
 from prefmem.errors import ConfigError
 
@@ -108,4 +109,29 @@ def exercises(lessons: Iterable[Lesson], target: Target) -> tuple[Exercise, ...]
         Exercise(rules_asked(lesson.task), written(lesson.rules))
         for lesson in lessons
         if lesson.rules
+    )
+
+
+def parted(
+    lessons: Sequence[Lesson], documents: Iterable[Document], *, held_out: float
+) -> tuple[tuple[Lesson, ...], tuple[Lesson, ...]]:
+    """Hold lessons out by the documents that they were made of: the latest of each kind.
+
+    Args:
+        lessons: Of one user; those of one document stay together. One of an unknown document is
+            trained on.
+        documents: What they were made of.
+        held_out: Share of the documents, from 0 to below 1.
+
+    Returns:
+        What is trained on, and what is held out.
+
+    Raises:
+        InputError: The share is out of its range.
+    """
+    known = {lesson.document_id for lesson in lessons}
+    last = {d.id for d in split((d for d in documents if d.id in known), held_out)[1]}
+    return (
+        tuple(lesson for lesson in lessons if lesson.document_id not in last),
+        tuple(lesson for lesson in lessons if lesson.document_id in last),
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from prefmem.agent.places import DOCUMENTS, folder_of
+from prefmem.agent.places import DOCUMENTS, QUARANTINE, folder_of
 from prefmem.agent.version import FILES, MANIFEST, Version, check, opened, sha256, to_disk, write
 from prefmem.errors import AdapterError, NotFoundError, StoreUnavailableError
 from prefmem.types import UserKey
@@ -234,7 +234,7 @@ def _counted(folder: Path) -> Removed:
     return Removed(
         adapters=sum(path.name.isdecimal() for path in (folder / _ADAPTERS).glob("*")),
         lessons=_lines(folder / LESSONS),
-        documents=_lines(folder / DOCUMENTS),
+        documents=_lines(folder / DOCUMENTS) + _lines(folder / QUARANTINE),
         files=sum(path.is_file() for path in folder.rglob("*")),
     )
 

@@ -12,6 +12,7 @@ from prefmem.agent.files import read_documents, replacing, write_documents
 from prefmem.agent.places import DOCUMENTS, QUARANTINE, REPORT, folder_of
 from prefmem.cli.agent_distil import distil
 from prefmem.cli.agent_options import HOME, Home
+from prefmem.cli.agent_train import list_, remove, rollback, train
 from prefmem.cli.options import Json, Tenant, User
 from prefmem.cli.show import counted, emit, progress, say
 from prefmem.defence.privacy import PIIPolicy
@@ -100,3 +101,7 @@ def _tell(found: Gathered, report: dict[str, Any], folder: Path) -> None:
 
 
 app.command()(distil)
+app.command()(train)
+app.command("list")(list_)
+app.command()(rollback)
+app.command()(remove)
