@@ -33,7 +33,7 @@ Give all points again in <intent> tags, in words of your own and in the first pe
 _NONE = "There were no points in <intent> tags. Give them now, each a line with a dash."
 
 _SAYS = (
-    r"(?:is|says|asks|wants|thanks|expresses|describes|mentions|explains|requests|informs|tells"
+    r"(?:says|asks|wants|thanks|expresses|describes|mentions|explains|requests|informs|tells"
     r"|invites|apologi[sz]es|begins|ends|starts|opens|closes|suggests|states|confirms)"
 )
 _THIRD_PERSON = re.compile(

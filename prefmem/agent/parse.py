@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 from prefmem.messages import plain
 
@@ -149,9 +149,9 @@ def _whole_texts(source: str) -> Iterator[object]:
 def _texts(value: object) -> Iterator[str]:
     """Find the texts of a list, or of the first list in an object."""
     if isinstance(value, dict):
-        mapped = cast(dict[str, Any], value)
-        inner = next((v for v in mapped.values() if isinstance(v, list)), None)
-        yield from _texts(inner if inner is not None else list(mapped.values()))
+        mapped = cast(dict[str, object], value)
+        lists = [cast(list[object], v) for v in mapped.values() if isinstance(v, list)]
+        yield from _texts(lists[0] if lists else list(mapped.values()))
     elif isinstance(value, list):
         for item in cast(list[object], value):
             if isinstance(item, str):

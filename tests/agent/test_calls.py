@@ -160,7 +160,11 @@ def test_other_models_are_taken_as_they_are_or_refused() -> None:
     assert big_model(made) is made
     with pytest.raises(ConfigError, match="model is of type int"):
         big_model(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # the point
-    wrong: Any = lambda _messages, _temperature: 3  # noqa: E731
+
+    def wrong(messages: object, temperature: object) -> Any:  # noqa: ANN401  # the point
+        del messages, temperature
+        return 3
+
     with pytest.raises(EndpointError, match="answered with int"):
         big_model(wrong).ask(HI, 0)
 

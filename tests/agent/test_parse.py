@@ -71,7 +71,7 @@ def test_rules_are_found_however_they_are_laid_out(name: str) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    ["", " \n", "<rules></rules>", "<rules>\n- \n*\n</rules>", "I cannot help.", "[]", "{}", "[1, 2]",
+    ["", " \n", "<rules></rules>", "<rules>\n- \n*\n</rules>", "I cannot.", "[]", "{}", "[1]",
      "<think>I wonder", "['a', 'b'", "- " + "x" * (MAX_ITEM_CHARS + 1)],
 )  # fmt: skip
 def test_where_there_is_nothing_nothing_is_read(answer: str) -> None:
