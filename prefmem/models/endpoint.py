@@ -96,7 +96,11 @@ class OpenAIChat:
         self._refused = 0  # forms of a request with a schema that the server does not take
 
     def __call__(
-        self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, object] | None = None
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        schema: Mapping[str, object] | None = None,
+        model: str | None = None,
     ) -> str:
         """Give the reply.
 
@@ -104,13 +108,16 @@ class OpenAIChat:
             messages: Each with `role` and `content`.
             schema: JSON schema of the reply. A server that refuses it is asked for any JSON, one
                 that refuses that too for text; what it takes is remembered.
+            model: Name of the model for this call, in place of the one given at first; a reply in
+                another model's name is refused.
 
         Raises:
             EndpointError: The server cannot be reached, refuses, takes too long, or gives no whole
                 answer of at most 1 MB.
         """
         end = time.monotonic() + self._timeout
-        body = {"messages": [dict(message) for message in messages], **self._fields}
+        named = {} if model is None else {"model": model}
+        body = {"messages": [dict(message) for message in messages], **self._fields, **named}
         forms = _forms(schema)
         form = min(self._refused, len(forms) - 1)
         reply = self._ask(forms[form] | body, end)
@@ -120,7 +127,7 @@ class OpenAIChat:
         if not 200 <= reply.status < 300:
             raise EndpointError(f"{self._url} answered {reply.status}; {_hint(reply.status)}")
         self._refused = max(self._refused, form)
-        return self._text(reply.content)
+        return self._text(reply.content, model)
 
     def _ask(self, fields: Mapping[str, object], end: float) -> _Reply:
         """Send the request, again where that may help, until `end` on the monotonic clock."""
@@ -184,14 +191,22 @@ class OpenAIChat:
             raise http.client.IncompleteRead(b"", response.length)
         return _Reply(response.status, seconds, content)
 
-    def _text(self, content: bytes) -> str:
+    def _text(self, content: bytes, model: str | None) -> str:
+        answered: Any = None
         try:
-            text: Any = json.loads(content)["choices"][0]["message"]["content"]
-        except (ValueError, LookupError, TypeError, RecursionError):
+            reply: Any = json.loads(content)
+            text: Any = reply["choices"][0]["message"]["content"]
+            answered = reply.get("model")
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             text = content  # no text either
         if not isinstance(text, str | None):
             raise EndpointError(
                 f"{self._url} answered in another format than chat completions; check the address"
+            )
+        if model is not None and answered != model:
+            raise EndpointError(
+                f"{self._url} answered with another model than the one that was asked for; check "
+                "that it serves this model by its name"
             )
         return text or ""
 
