@@ -50,7 +50,7 @@ _TONGUES = tuple(
     (name, check) for name in _LANGUAGES if (check := check_of(f"answer in {name}")) is not None
 )
 _SHORT_LINE = 80  # characters of a line that may sign off
-_TASTE = 1_000  # characters by which a language is known
+_TASTE = 500  # characters by which a language is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,10 @@ class Entry:
     unwanted: Marker | None
 
 
-_EMOJI = re.compile("[\u203c\u2049\u2600-\u27bf\u2b50\u2b55\U0001f000-\U0001faff]|[:;]-?[)(DP]")
+_EMOJI = re.compile(
+    r"[\u203c\u2049\u2600-\u27bf\u2b50\u2b55\U0001f000-\U0001faff]|"
+    r"[:;]-?[)(]|\B[:;]-?[DP]\b"
+)
 _BULLET = re.compile(r"^[ \t]*[-*+•–][ \t]+\S", re.M)
 _NUMBERED = re.compile(r"^[ \t]*\d{1,2}[.):][ \t]+\S", re.M)
 _HEADING = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+\S|\*\*[^*\n]+\*\*:?[ \t]*$)", re.M)

@@ -16,6 +16,7 @@ from prefmem.cli.agent_train import list_, remove, rollback, train
 from prefmem.cli.options import Json, Tenant, User
 from prefmem.cli.show import counted, emit, progress, say
 from prefmem.defence.privacy import PIIPolicy
+from prefmem.errors import InputError
 from prefmem.types import UserKey
 
 app = typer.Typer(
@@ -61,11 +62,14 @@ def ingest(
             paths, kind=kind, author=author or (), pii=pii, known=known,
             tell=lambda count: tell("reading", count, 0),
         )  # fmt: skip
-    write_documents(kept[0], found.documents)
-    write_documents(kept[1], found.quarantined)
     report = _summary(found)
-    with replacing(folder / REPORT) as file:
-        json.dump(report, file, indent=2)
+    try:
+        write_documents(kept[0], found.documents)
+        write_documents(kept[1], found.quarantined)
+        with replacing(folder / REPORT) as file:
+            json.dump(report, file, indent=2)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
     if as_json:
         emit({**report, "folder": str(folder)})
         return

@@ -88,3 +88,10 @@ def test_a_missing_file_and_a_missing_user_are_refused(tmp_path: Path) -> None:
     assert (result.exit_code, "no file or folder" in result.stderr) == (1, True)
     assert call(tmp_path, "--home", home).exit_code == 2
     assert not home.exists()
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    home = written(tmp_path / "a.jsonl", "Tea.") / "home"
+    result = call(tmp_path / "a.jsonl", "--user", "ann", "--home", home)
+    assert result.exit_code == 1
+    assert "cannot write to" in result.stderr

@@ -128,6 +128,11 @@ def test_markers_of_english_say_nothing_of_other_languages() -> None:
     assert not {"lower case", "shouting", "no shouting"} & shown("今日は雨が降っています。" * 5)
 
 
+def test_a_colon_before_a_word_is_no_smiley() -> None:
+    assert "no emojis" in shown("Plan:Done and note:P.")
+    assert "emojis" in shown("It is done :D")
+
+
 def test_an_empty_text_shows_nothing() -> None:
     assert measured("") == ()
     assert measured(" \n\t ", "mail") == ()
