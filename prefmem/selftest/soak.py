@@ -100,7 +100,7 @@ def serve(given: Mapping[str, Any], tell: Tell) -> None:
     path, seconds = Path(given["path"]), float(given["seconds"])
     begun, stop = time.monotonic(), threading.Event()
     served = [_Served() for _ in range(_THREADS)]
-    config = Config(learn_delay=0, cache_bytes=_CACHE_BYTES)
+    config = Config(learn_delay=0, cache_bytes=_CACHE_BYTES, max_new_cards_per_hour=None)
     with opened(path, config=config) as memory:
 
         def work(number: int) -> None:
