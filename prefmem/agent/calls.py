@@ -65,9 +65,10 @@ def tokens(text: str) -> int:
 class Calls:
     """Asks a big model and keeps every answer, so that nothing is asked twice.
 
-    An answer is on disk before it is given. Its name there is the SHA-256 of the model's name, the
-    messages, the temperature and the number of the sample. The file holds what the user wrote, in
-    the answers; only its owner may read it. Threads and processes may share it.
+    An answer is in the file before it is given, and a kill leaves it there. Its name is the SHA-256
+    of the model's name, the messages, the temperature and the number of the sample. The file holds
+    what the user wrote, in the answers; only its owner may read it. Threads and processes may share
+    it.
 
     Args:
         model: The model; `big_model` makes one of any chat model.
@@ -200,8 +201,10 @@ class Calls:
                 f"{self._path} is no cache of calls of this version; move it away, or use the "
                 "prefmem that wrote it"
             )
-        self._db.execute("pragma secure_delete = on")
-        self._db.execute("pragma synchronous = full")
+        # A kill takes no answer that was written, and none waits for the disk: what is in hand when
+        # the process dies would be paid again. A power cut may take the last ones.
+        self._db.execute("pragma journal_mode = wal")
+        self._db.execute("pragma synchronous = normal")
         self._db.execute("begin immediate")
         self._db.execute(_MADE)
         self._db.execute(f"pragma application_id = {_APPLICATION}")
