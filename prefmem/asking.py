@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 from prefmem.cards.record import Draft
+from prefmem.errors import AdapterError, InputError
 from prefmem.guard.breaker import LeftAloneError
 from prefmem.guard.course import survived
 from prefmem.guard.parts import Parts
@@ -18,9 +19,10 @@ from prefmem.guard.pool import Task
 from prefmem.protocols import RuleWriter
 from prefmem.types import Rule, UserKey
 
-_AT_ONCE = 4  # answers that are written at once
+_AT_ONCE = 8  # answers that are written at once
 _HELD = 0.05  # seconds in which an answer that is held comes
 _ANSWERS = 1_000
+_OF_ONE_USER = (AdapterError, InputError)  # they tell nothing of the agent itself
 _LINES = 4_000
 T = TypeVar("T")
 
@@ -200,11 +202,12 @@ class Asking:
             found = self._answers.get(user, (version, name))
             if found is None:
                 found = self._written(user, query, context, at_once)
+                same = self._agent.version(user) == version  # else nobody knows whose answer it is
                 with self._lock:
-                    if not asked.dropped:
+                    if same and not asked.dropped:
                         self._answers.put(user, (version, name), found)
         except Exception as error:
-            if not isinstance(error, LeftAloneError):
+            if not isinstance(error, (LeftAloneError, *_OF_ONE_USER)):
                 ticket.failed()
             raise
         else:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from prefmem import Config, InputError, PreferenceMemory, Recall
+from prefmem.errors import AdapterError
 from prefmem.testing import ScriptedAgent, TableRelater
 from prefmem.types import Relation, UserKey
 
@@ -179,7 +180,7 @@ def test_a_distilled_card_wins_only_where_it_is_injected(open_memory: Opener) ->
 def test_the_relater_tells_what_words_do_not(
     open_memory: Opener, relation: Relation, reason: str
 ) -> None:
-    table = {("Use a warm tone.", "Use a cool tone."): relation}
+    table: dict[tuple[str, str], Relation] = {("Use a warm tone.", "Use a cool tone."): relation}
     memory = open_memory(agent=agent("Use a cool tone."), relater=TableRelater(table))
     memory.add("", "use a warm tone", user_id="ann")
     (one,) = memory.recall(MAIL, user_id="ann").written
@@ -285,7 +286,7 @@ def test_an_agent_that_hangs_takes_a_few_threads_only(open_memory: Opener) -> No
     slow = Slow({"ann": ["Be brief."]})
     memory = open_memory(agent=slow, config=Config(agent_ms=50))
     memory.add("", "never use emojis", user_id="ann")
-    for number in range(8):
+    for number in range(12):
         found = memory.recall(f"{MAIL} {number}", user_id="ann")
         assert [rule.source for rule in found.rules] == ["card"]
     slow.leave.set()
@@ -319,6 +320,20 @@ def test_a_failing_agent_is_left_alone_and_not_quoted(
     assert "Monday" not in caplog.text
     with pytest.raises(RuntimeError, match="no adapter"):
         open_memory(agent=Broken({"ann": ["Be brief."]})).recall(MAIL, user_id="ann", strict=True)
+
+
+def test_a_damaged_adapter_takes_the_agent_from_nobody_else(open_memory: Opener) -> None:
+    class Damaged(ScriptedAgent):
+        def rules(self, query: str, *, user: UserKey, context: str = "") -> tuple[str, ...]:
+            if user.user_id == "ann":
+                raise AdapterError("the adapter is of another base")
+            return super().rules(query, user=user, context=context)
+
+    memory = open_memory(agent=Damaged({"ann": ["x"], "bob": ["Be brief."]}))
+    for _ in range(6):
+        assert memory.recall(MAIL, user_id="ann").missing == ("agent",)
+    assert memory.degraded["recall without agent"] == 6
+    assert lora(memory.recall(MAIL, user_id="bob")) == ["Be brief."]
 
 
 def test_an_answer_that_is_one_text_is_refused(open_memory: Opener) -> None:

@@ -482,7 +482,7 @@ def test_forget_all_tells_everything_that_went(taught: Shell) -> None:
     taught("add", "be brief")
     assert taught.data("forget", "--all", "--yes") == {
         "cards": 1, "events": 1, "interactions": 0, "edits": 0, "jobs": 0, "states": 0,
-        "checkpointed": True, "busy": False, "listed": True,
+        "checkpointed": True, "busy": False, "listed": True, "adapters": 0,
     }  # fmt: skip
 
 

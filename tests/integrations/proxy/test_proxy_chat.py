@@ -11,6 +11,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from prefmem import PreferenceMemory
+from prefmem.testing import ScriptedAgent
 from prefmem_server.app import create_app
 from prefmem_server.proxy import ProxySettings, proxy_router
 from prefmem_server.settings import ServerSettings
@@ -43,6 +44,16 @@ def test_a_turn_is_learned_and_its_rule_is_in_the_next_chat(door: Door) -> None:
     assert [m["role"] for m in sent] == ["system", "user"]
     assert "metres" in sent[0]["content"]
     assert sent[1] == {"role": "user", "content": "How high is Everest?"}
+
+
+def test_an_agents_rules_are_in_the_chat(
+    open_door: Callable[..., Door], open_memory: Callable[..., PreferenceMemory]
+) -> None:
+    door = open_door(memory=open_memory(agent=ScriptedAgent({"ann": ["Be brief."]})))
+    for user, told in (("ann", True), ("bob", False)):
+        client = door.client(user)
+        client.chat.completions.create(model="echo", messages=says("How high is Everest?"))
+        assert ("Be brief." in door.upstream.seen[-1].body.decode()) is told
 
 
 def test_without_rules_the_body_is_the_clients_byte_for_byte(door: Door) -> None:
