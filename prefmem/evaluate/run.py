@@ -12,6 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from prefmem.config import Config
+from prefmem.evaluate.agent.command import agent
 from prefmem.evaluate.metrics import Figure
 from prefmem.evaluate.simulate.command import ManyValues, user_model
 
@@ -238,6 +239,7 @@ def edits(
 
 
 app.command("user-model", cls=ManyValues)(user_model)
+app.command()(agent)
 
 
 def _smollm2(cache: Path, tokens: int) -> "Chat":

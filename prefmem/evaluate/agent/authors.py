@@ -31,25 +31,8 @@ _CLOSINGS = (
     "Please let me know if there is anything else that I can do.",
 )  # fmt: skip
 _DROPPED = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "am",
-        "it",
-        "there",
-        "has",
-        "have",
-        "had",
-        "we",
-        "they",
-    ]
+    {"a", "an", "the", "is", "are", "was", "were", "be", "been", "am", "it", "there", "has"}
+    | {"have", "had", "we", "they"}
 )
 _SHORT = (
     ("it is", "it's"), ("there is", "there's"), ("we have", "we've"), ("i have", "I've"),
@@ -122,7 +105,8 @@ AUTHORS: Mapping[str, Mapping[str, Style]] = {
         ),
         "note": Style(heading=True, layout="numbered", contracts=False),
         "review": Style(
-            layout="paragraphs", contracts=False, joint="; ", closing="Recommended without any doubt."
+            layout="paragraphs", contracts=False, joint="; ",
+            closing="Recommended without any doubt.",
         ),
     },
     "cleo": {
@@ -208,6 +192,11 @@ def documents(author: str, split: Split, *, each: int, seed: int) -> tuple[Docum
     return tuple(
         _document(text, content.task) for content, text in _written(author, split, each, seed)
     )
+
+
+def texts_of(author: str, split: Split, *, each: int, seed: int) -> Mapping[Task, str]:
+    """Give what an author wrote for each task of a split."""
+    return {content.task: text for content, text in _written(author, split, each, seed)}
 
 
 def drafts(split: Split, *, each: int, seed: int) -> Mapping[str, tuple[str, ...]]:

@@ -106,7 +106,7 @@ def fits(marker: Marker, author: str, kind: str) -> bool:
 
 
 def recovery(scores: Sequence[Score], *, seed: int) -> Mapping[str, Figure]:
-    """Give the share of planted markers recovered, of rules that are right, the marker score, and the rules."""
+    """Give how much is recovered, how many rules are right, the marker score, rules of a task."""
     recovered, right = (
         [float(getattr(s, name)) for s in scores] for name in ("recovered", "right")
     )
@@ -170,7 +170,7 @@ def _parts(text: str) -> Text:
 
 @cache
 def _texts(author: str, kind: str) -> tuple[str, ...]:
-    """Give held-out texts of an author: of the topics, and none of the texts, that are tested on."""
+    """Give held-out texts of an author: of the tested topics, and none of the tested texts."""
     each, seed = _TEXTS
     return tuple(d.text for d in documents(author, "test", each=each, seed=seed) if d.kind == kind)
 
