@@ -172,7 +172,10 @@ def test_a_permutation_has_its_interval_over_tasks() -> None:
     assert (found.p, found.own) == (0.5, 2)
 
 
-@pytest.mark.parametrize("wrong", [[[[1]]], [[[1], [0]]], [[[], []], [[], []]]])
+WRONG: list[list[list[list[float]]]] = [[[[1]]], [[[1], [0]]], [[[], []], [[], []]]]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_a_matrix_of_another_form_is_refused(wrong: list[list[list[float]]]) -> None:
     with pytest.raises(ValueError, match="2 users need"):
         permutation(("a", "b"), wrong, seed=0)
@@ -259,10 +262,8 @@ def test_arms_are_compared_case_by_case() -> None:
     assert found["own agent above another agent"].value == 1
 
 
-@pytest.mark.parametrize(
-    "text", ["", "Yes, yes. " * 20, "I will. Write at most 20 sentences. There you are."]
-)
-def test_silence_circles_and_recitals_follow_nobody(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "\n", "I will. Write at most 20 sentences. There you are."])
+def test_silence_and_recitals_follow_nobody(text: str) -> None:
     task = Task("- x", "note")
     assert transfer.share(text, "dario", task, ("Write at most 20 sentences.",)) == 0
 

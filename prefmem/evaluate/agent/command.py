@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -90,8 +90,8 @@ def agent(
 
     plot.check()
     plan = quickly(Plan(seed=seed)) if quick else Plan(seed=seed)
-    recipe = {"steps": steps, "rank": rank, "layers": layers}
-    sizes = {
+    recipe: dict[str, Any] = {"steps": steps, "rank": rank, "layers": layers}
+    sizes: dict[str, Any] = {
         "base": base, "texts": texts, "naive": naive, "intents": intents, "shown": shown,
         "prompts": prompts, "answer": answer, "judged": judged, "adapters": adapters,
         "authors": tuple(AUTHORS)[:authors] if authors else None,
@@ -205,7 +205,7 @@ def _print(study: report.Study, out: Path) -> None:
 
 
 def _table(
-    console: Console, title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]
+    console: Console, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> None:
     table = Table(title=title, title_justify="left")
     for n, head in enumerate(heads):

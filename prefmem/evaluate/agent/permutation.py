@@ -36,7 +36,11 @@ class Permutation:
 
 
 def permutation(
-    names: Sequence[str], scores: npt.ArrayLike, *, seed: int, rounds: int = 1000
+    names: Sequence[str],
+    scores: Sequence[Sequence[Sequence[float]]],
+    *,
+    seed: int,
+    rounds: int = 1000,
 ) -> Permutation:
     """Test whether agents fit their own users better than those of others.
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 
 class Stages:
@@ -48,11 +48,9 @@ class Stages:
         if kept is None or kept["settings"] != wanted or not whole(kept["result"]):
             started = perf_counter()
             result = work()
-            kept = {
-                "settings": wanted,
-                "seconds": round(perf_counter() - started, 1),
-                "result": json.loads(json.dumps(result)),
-            }
+            seconds = round(perf_counter() - started, 1)
+            kept = {"settings": wanted, "seconds": seconds, "result": result}
+            kept = cast(dict[str, Any], json.loads(json.dumps(kept)))
             _write(path, kept)
         self._seconds[name] = float(kept["seconds"])
         found: Mapping[str, Any] = kept["result"]
@@ -65,8 +63,10 @@ def _read(path: Path) -> dict[str, Any] | None:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    whole = isinstance(kept, dict) and {"settings", "seconds", "result"} <= {*kept}
-    return kept if whole else None
+    if not isinstance(kept, dict):
+        return None
+    told = cast(dict[str, Any], kept)
+    return told if {"settings", "seconds", "result"} <= {*told} else None
 
 
 def _write(path: Path, kept: Mapping[str, Any]) -> None:

@@ -21,7 +21,6 @@ ARMS = ("own agent", "no rules", "another agent")
 _SYSTEM = "You are a helpful assistant."
 _NONCE = "5e1f0a7c93d2b648"
 _SINCE = datetime(2026, 1, 1, tzinfo=UTC)
-_FRESH = 0.7  # share of different word triples below which an answer goes round in circles
 _RECITED = 24  # letters of a rule that are no chance in an answer
 _TOGETHER = 16
 
@@ -101,8 +100,8 @@ def follow(
 def share(text: str, author: str, task: Task, rules: Sequence[str] = ()) -> float:
     """Give the share of an author's planted markers that a text shows.
 
-    A text that is empty, goes round in circles or recites a rule shows none: a small model that
-    falls silent is short, too, and follows nobody.
+    A text that is empty or recites a rule shows none: a small model that falls silent is short,
+    too, and follows nobody.
     """
     if not _sound(text, rules):
         return 0.0
@@ -125,7 +124,5 @@ def figures(followed: Followed, *, seed: int) -> dict[str, Figure]:
 
 def _sound(text: str, rules: Sequence[str]) -> bool:
     said = text.casefold()
-    words = said.split()
-    threes = list(zip(words, words[1:], words[2:], strict=False))
     recited = any(len(r) >= _RECITED and r.rstrip(".").casefold() in said for r in rules)
-    return bool(words) and len(set(threes)) >= _FRESH * len(threes) and not recited
+    return bool(said.split()) and not recited
