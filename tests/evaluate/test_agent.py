@@ -255,8 +255,8 @@ def test_arms_are_compared_case_by_case() -> None:
     rules = ("Use dashes.", 'Begin the text with "Short version".', "Write at most 2 sentences.")
     arms = {"own agent": rules, "no rules": (), "another agent": ("Use emojis.",)}
     cases = [transfer.Case("dario", content.task, arms) for content in made]
-    followed = transfer.follow(Obedient(made), cases, progress=nobody)
-    found = transfer.figures(followed, seed=0)
+    texts = transfer.write(Obedient(made), cases, progress=nobody)
+    found = transfer.figures(texts, cases, seed=0)
     assert found["own agent"].value == 1
     assert found["no rules"].value == 0
     assert found["own agent above another agent"].value == 1

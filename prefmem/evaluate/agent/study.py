@@ -1,8 +1,10 @@
 """The study: agents are trained, asked, compared with their users and others, and followed."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from prefmem.agent.train import train
 from prefmem.evaluate.agent import losses, scores, serving, transfer
 from prefmem.evaluate.agent.authors import (
     KINDS,
+    Split,
     contents,
     lessons_of,
     tasks,
@@ -94,8 +97,7 @@ class Studies:
         for name, chat in models.followers.items():
             figures |= self._followed(name, transfer.chat_follower(chat), rules)
         figures |= self._followed(_OBEDIENT, self._obedient, rules)
-        if models.judge is not None:
-            figures |= self._judged(models, next(iter(models.followers), _OBEDIENT), rules)
+        figures |= self._judged(models, rules)
         for rank in plan.ranks:
             figures |= self._swept(rank)
         if plan.adapters:
@@ -114,8 +116,9 @@ class Studies:
     ) -> Mapping[str, Any]:
         """Train an adapter and measure its loss on the intents of the test."""
         plan, key = self._plan, UserKey(user or author)
-        learned, kept_apart = (
-            lessons_of(author, split, each=plan.texts, seed=plan.seed) for split in ("train", "dev")
+        learned, kept_apart, held_out = (
+            lessons_of(author, split, each=each, seed=plan.seed)
+            for split, each in _lessons_of_splits(plan)
         )
 
         def work() -> Mapping[str, Any]:
@@ -125,7 +128,7 @@ class Studies:
                 progress=self._named(f"{target} of {key.user_id}"),
             )  # fmt: skip
             found = losses.measure(
-                self._source, version.folder, self._held_out(author), target,
+                self._source, version.folder, held_out, target,
                 progress=self._named(f"loss, {key.user_id}"),
             )  # fmt: skip
             curve = version.manifest["metrics"]["curve"]["held_out"]
@@ -136,16 +139,13 @@ class Studies:
 
         settings = {
             "base": plan.base, "author": author, "recipe": asdict(recipe), "target": target,
-            "texts": plan.texts, "intents": plan.intents, "seed": plan.seed,
+            "lessons": _hash(learned, kept_apart, held_out), "seed": plan.seed,
         }  # fmt: skip
         stage = f"{'agent' if target == 'rules' else 'naive'}-{key.user_id}"
         return self._stages.run(
             stage, settings, work,
             whole=lambda kept: int(kept["version"]) in self._registry.numbers(key),
         )  # fmt: skip
-
-    def _held_out(self, author: str) -> tuple[Lesson, ...]:
-        return lessons_of(author, "test", each=self._plan.intents, seed=self._plan.seed)
 
     # Rules
 
@@ -274,43 +274,42 @@ class Studies:
             for at, name in enumerate(names)
         ]  # fmt: skip
 
-    def _follow(self, name: str, follower: transfer.Follower, rules: Rules) -> transfer.Followed:
-        cases = self._cases(rules)
+    def _texts(
+        self, name: str, follower: transfer.Follower, cases: Sequence[transfer.Case]
+    ) -> Mapping[str, list[str]]:
+        """Let a follower write the cases in all arms."""
 
         def work() -> Mapping[str, Any]:
-            tell = self._named(name)
-            return asdict(transfer.follow(follower, cases, progress=tell))
+            return transfer.write(follower, cases, progress=self._named(name))
 
         settings = {
             "follower": name, "answer": self._plan.answer, "cases": [asdict(c) for c in cases]
         }  # fmt: skip
         safe = "".join(c if c.isalnum() or c in "-." else "-" for c in name)
         kept = self._stages.run(f"follow-{safe}", settings, work)
-        texts = {arm: tuple(kept["texts"][arm]) for arm in transfer.ARMS}
-        return transfer.Followed(texts, {arm: tuple(kept["shares"][arm]) for arm in transfer.ARMS})
+        return {arm: kept[arm] for arm in transfer.ARMS}
 
     def _followed(self, name: str, follower: transfer.Follower, rules: Rules) -> dict[str, Figure]:
-        found = transfer.figures(self._follow(name, follower, rules), seed=self._plan.seed)
+        cases = self._cases(rules)
+        texts = self._texts(name, follower, cases)
+        found = transfer.figures(texts, cases, seed=self._plan.seed)
         return {f"{name}: {label}": figure for label, figure in found.items()}
 
-    def _judged(self, models: Models, name: str, rules: Rules) -> dict[str, Figure]:
-        """Let a judge compare texts with the agent's rules and without any."""
+    def _judged(self, models: Models, rules: Rules) -> dict[str, Figure]:
+        """Let a judge compare texts of the first follower: with the agent's rules, without any."""
         plan, judge = self._plan, models.judge
-        assert judge is not None  # asked for only where there is one
-        follower = (
-            transfer.chat_follower(models.followers[name]) if models.followers else self._obedient
-        )
-        followed = self._follow(name, follower, rules)
+        if judge is None:
+            return {}
+        name, chat = next(iter(models.followers.items()))
+        cases = self._cases(rules)
+        texts = self._texts(name, transfer.chat_follower(chat), cases)
         truths = {
             author: texts_of(author, "test", each=plan.intents, seed=plan.seed) for author in rules
         }
-        pairs = [
-            Pair(ours, theirs, truths[case.author][case.task])
-            for case, ours, theirs in zip(
-                self._cases(rules), followed.texts["own agent"], followed.texts["no rules"],
-                strict=True,
-            )
-        ][: plan.judged]  # fmt: skip
+        both = zip(cases, texts["own agent"], texts["no rules"], strict=True)
+        pairs = [Pair(ours, theirs, truths[case.author][case.task]) for case, ours, theirs in both][
+            : plan.judged
+        ]
 
         def work() -> Mapping[str, Any]:
             tell = self._named("judge")
@@ -348,6 +347,16 @@ class Studies:
     @staticmethod
     def _told(asked: Sequence[Task]) -> list[dict[str, Any]]:
         return [asdict(task) for task in asked]
+
+
+def _lessons_of_splits(plan: Plan) -> tuple[tuple[Split, int], ...]:
+    """Say how many texts of each topic there are in each split."""
+    return ("train", plan.texts), ("dev", max(plan.texts, 2)), ("test", plan.intents)
+
+
+def _hash(*splits: Sequence[Lesson]) -> str:
+    told = json.dumps([[asdict(lesson) for lesson in split] for split in splits])
+    return sha256(told.encode()).hexdigest()[:16]
 
 
 def _joined(scored: Mapping[str, Sequence[scores.Score]]) -> list[scores.Score]:

@@ -40,19 +40,6 @@ class Case:
     rules: Mapping[str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """What a follower wrote, and the share of the author's markers in it.
-
-    Attributes:
-        texts: By arm, (cases,).
-        shares: By arm, (cases,), each in [0, 1].
-    """
-
-    texts: Mapping[str, tuple[str, ...]]
-    shares: Mapping[str, tuple[float, ...]]
-
-
 def chat_follower(chat: Chat) -> Follower:
     """Let a chat model write: it gets rules as a memory gives them, and the task as a request."""
 
@@ -76,10 +63,10 @@ def messages(task: Task, rules: Sequence[str]) -> list[Message]:
     return [{"role": "system", "content": system}, {"role": "user", "content": request}]
 
 
-def follow(
+def write(
     follower: Follower, cases: Sequence[Case], *, arms: Sequence[str] = ARMS, progress: Progress
-) -> Followed:
-    """Let a follower write every case in every arm, and look for the author's markers."""
+) -> dict[str, list[str]]:
+    """Let a follower write every case in every arm; gives the texts by arm, (cases,)."""
     texts: dict[str, list[str]] = {arm: [] for arm in arms}
     for start in range(0, len(cases), _TOGETHER):
         part = cases[start : start + _TOGETHER]
@@ -87,14 +74,32 @@ def follow(
             texts[arm] += follower([(case.task, case.rules[arm]) for case in part])
             done = start * len(arms) + (number + 1) * len(part)
             progress(f"writing, {arm}", done, len(cases) * len(arms))
+    return texts
+
+
+def figures(
+    texts: Mapping[str, Sequence[str]], cases: Sequence[Case], *, seed: int
+) -> dict[str, Figure]:
+    """Give the share of the authors' markers in each arm, and what the first has more, paired.
+
+    Args:
+        texts: By arm, one for each case.
+        cases: What they were written for.
+        seed: Of the resampling of cases.
+    """
     shares = {
-        arm: tuple(
+        arm: [
             share(text, case.author, case.task, case.rules[arm])
             for text, case in zip(written, cases, strict=True)
-        )
+        ]
         for arm, written in texts.items()
     }
-    return Followed({arm: tuple(written) for arm, written in texts.items()}, shares)
+    found = {arm: mean(each, seed=seed) for arm, each in shares.items()}
+    own, *others = shares
+    for arm in others:
+        more = [a - b for a, b in zip(shares[own], shares[arm], strict=True)]
+        found[f"{own} above {arm}"] = mean(more, seed=seed)
+    return found
 
 
 def share(text: str, author: str, task: Task, rules: Sequence[str] = ()) -> float:
@@ -107,19 +112,6 @@ def share(text: str, author: str, task: Task, rules: Sequence[str] = ()) -> floa
         return 0.0
     wanted = wanted_of(author, task.kind)
     return sum(marker.holds(text) for marker in wanted) / len(wanted)
-
-
-def figures(followed: Followed, *, seed: int) -> dict[str, Figure]:
-    """Give the share of markers in each arm, and what the first has more than the others, paired.
-
-    Intervals come from resampling cases.
-    """
-    found = {arm: mean(shares, seed=seed) for arm, shares in followed.shares.items()}
-    own, *others = followed.shares
-    for arm in others:
-        pairs = zip(followed.shares[own], followed.shares[arm], strict=True)
-        found[f"{own} above {arm}"] = mean([a - b for a, b in pairs], seed=seed)
-    return found
 
 
 def _sound(text: str, rules: Sequence[str]) -> bool:
