@@ -143,21 +143,23 @@ class Registry:
         number = max((*self.numbers(user), 0)) + 1
         partial = folder / f".{uuid4().hex}"
         partial.mkdir(mode=0o700)
-        for name in FILES:
-            os.replace(made / name, partial / name)
-            to_disk(partial / name)
-        told = json.dumps({**manifest, "version": number, "files": files}, indent=2) + "\n"
-        write(partial / MANIFEST, told)
-        while True:
-            try:
-                partial.rename(folder / str(number))
-                break
-            except OSError:
-                if not (folder / str(number)).exists():
-                    raise
-                number += 1  # another process was quicker
-                told = json.dumps({**manifest, "version": number, "files": files}, indent=2) + "\n"
-                write(partial / MANIFEST, told)
+        try:
+            for name in FILES:
+                os.replace(made / name, partial / name)
+                (partial / name).chmod(0o600)
+                to_disk(partial / name)
+            while True:
+                told = {**manifest, "version": number, "files": files}
+                write(partial / MANIFEST, json.dumps(told, indent=2) + "\n")
+                try:
+                    partial.rename(folder / str(number))
+                    break
+                except OSError:
+                    if not (folder / str(number)).exists():
+                        raise
+                    number += 1  # another process was quicker
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)  # there only where it failed
         to_disk(folder)
         if manifest["target"] == "rules":
             self._point(user, number)

@@ -18,7 +18,7 @@ from prefmem.agent.recipe import Exercise, Recipe, Target, exercises
 from prefmem.agent.registry import Registry
 from prefmem.agent.unfinished import Watch, run_folder
 from prefmem.agent.version import Version
-from prefmem.errors import AdapterError, ConfigError, InputError
+from prefmem.errors import ConfigError, InputError
 from prefmem.models.loading import load
 from prefmem.train import causal
 from prefmem.train.batches import Collate, mean_loss, packed, packs, padded
@@ -77,6 +77,7 @@ def train(
         InputError: No lesson has rules (or a text), or none is short enough.
         ConfigError: Another training of this user is going on, or the recipe does not fit the base.
         AdapterError: The user was removed meanwhile.
+        StoreUnavailableError: A file cannot be written; started again, the training goes on.
         MissingExtraError: A package that this needs is not installed.
         WeightsError: The base cannot be had, or is no causal chat model.
     """
@@ -112,10 +113,7 @@ def train(
             "metrics": _metrics(trainer.state, before),
         }
         made = _saved(trainer.model, folder / "made", settings["base"])
-        try:
-            return registry.publish(user, made, manifest)
-        except FileNotFoundError as error:
-            raise AdapterError("the user was removed while the adapter was trained") from error
+        return registry.publish(user, made, manifest)
 
 
 def _base(name: str | Path, revision: str | None, weights: Weights) -> dict[str, Any]:

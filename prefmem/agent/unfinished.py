@@ -4,14 +4,14 @@ import hashlib
 import json
 import shutil
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from transformers import TrainerCallback
 
-from prefmem.errors import AdapterError, ConfigError
+from prefmem.errors import AdapterError, ConfigError, StoreUnavailableError
 from prefmem.stores.filelock import FileLock
 
 _SETTINGS = "settings.json"
@@ -27,22 +27,31 @@ class Watch(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401  # transformers' own
         """Look, and ask for a measurement after the last step."""
-        self._look()
+        self.look()
         if state.global_step >= state.max_steps and args.eval_strategy != "no":
             control.should_evaluate = True
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ANN401  # as above
         """Look."""
         del args, state, control
-        self._look()
+        self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Drop what the run has written since, where its user has been removed.
+
+        Raises:
+            AdapterError: The user has been removed.
+        """
         try:
-            there = self._settings.read_bytes() == self._told
+            if self._settings.read_bytes() == self._told:
+                return
         except OSError:
-            there = False
-        if not there:
-            raise AdapterError("the user was removed while the adapter was trained; it is dropped")
+            folder = self._settings.parent
+            shutil.rmtree(folder, ignore_errors=True)
+            for empty in (folder.parent, folder.parent.parent):
+                with suppress(OSError):  # it holds other things
+                    empty.rmdir()
+        raise AdapterError("the user was removed while the adapter was trained; it is dropped")
 
 
 @contextmanager
@@ -56,6 +65,8 @@ def run_folder(training: Path, settings: Mapping[str, Any], *, resume: bool) -> 
 
     Raises:
         ConfigError: A run is going on.
+        AdapterError: The user was removed meanwhile.
+        StoreUnavailableError: A file cannot be written; the run can go on later.
     """
     told = json.dumps(settings, sort_keys=True)
     folder = training / hashlib.sha256(told.encode()).hexdigest()[:12]
@@ -69,11 +80,15 @@ def run_folder(training: Path, settings: Mapping[str, Any], *, resume: bool) -> 
         folder.mkdir(mode=0o700, exist_ok=True)
         if not (folder / _SETTINGS).exists():
             (folder / _SETTINGS).write_text(f"{told}\n{uuid4().hex}\n", encoding="utf-8")
+        watch = Watch(folder)
         try:
             yield folder
-        except AdapterError:
-            shutil.rmtree(folder, ignore_errors=True)  # what the trainer wrote since
-            raise
-        shutil.rmtree(folder)
+            shutil.rmtree(folder)
+        except OSError as error:
+            watch.look()
+            raise StoreUnavailableError(
+                f"{error.filename or folder}: {error.strerror or error}; free what is in the way, "
+                "and start the same training again: it goes on"
+            ) from error
     finally:
         lock.close()
