@@ -48,6 +48,8 @@ class AnswerTrainer(Trainer):
         callbacks: Sequence[TrainerCallback],
     ) -> None:
         """Set the trainer up; it prints nothing."""
+        if args.device.type == "cuda":
+            args._n_gpu = 1  # several would share out what all rows of a batch need
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  # partly untyped
             model,
             args,
