@@ -6,7 +6,6 @@ from prefmem.agent.base import SMOLLM2
 from prefmem.agent.recipe import Recipe
 from prefmem.evaluate.agent.authors import AUTHORS
 
-
 RECIPE = Recipe(layers=15, rate=2e-3, steps=24, check_every=8, patience=0)
 
 
