@@ -128,6 +128,17 @@ class AdapterLM(CausalLM):
                 left = [n for n in left if n not in found]
         return [found[n] for n in range(len(asked))]
 
+    def prepare(self, adapter: Adapter) -> None:
+        """Bring an adapter into memory before it is asked for; another one may have to leave.
+
+        Raises:
+            AdapterError: It cannot be used.
+            MissingExtraError, WeightsError: As `complete_as`.
+        """
+        with self._busy:
+            _, rack = self._ready()
+            rack.seat(adapter, kept=frozenset())
+
     def drop(self, owner: str) -> int:
         """Take the adapters of an owner out of memory, after what is being written.
 

@@ -191,6 +191,19 @@ def test_the_one_not_used_for_the_longest_time_leaves(base: Path, make: Make) ->
     assert loads(b) == 5
 
 
+def test_an_adapter_can_be_in_memory_before_it_is_asked_for(
+    base: Path, five: list[Adapter], tmp_path: Path
+) -> None:
+    model = AdapterLM(base, max_new_tokens=NEW, max_adapters=1)
+    for adapter in (five[0], five[1], five[1]):
+        model.prepare(adapter)
+    assert (model.held.adapters, model.held.loads) == (1, 2)
+    assert texts(model.complete_as([(five[1], ask("Hi."))])) == [by_peft(base, five[1], ask("Hi."))]
+    assert model.held.loads == 2
+    with pytest.raises(AdapterError, match="r=0"):
+        model.prepare(broken(five[0], tmp_path, r=0))
+
+
 def test_memory_is_bounded_in_bytes(base: Path, make: Make) -> None:
     a, b, large = make(0), make(1), make(2, r=8, lora_alpha=8)
     size = (a.folder / WEIGHTS).stat().st_size  # float32, as on the CPU, and a header

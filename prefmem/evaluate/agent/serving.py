@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Barrier
 from time import process_time
-from typing import Any
+from typing import Any, TypeAlias
 
-from prefmem.agent.adapters import Adapter, AdapterLM, Answer, Asked, Outcome
+from prefmem.agent.adapters import Adapter, AdapterLM, Answer, Outcome
 from prefmem.agent.base import source_of, weights_of
 from prefmem.agent.generate import LocalAgent
 from prefmem.agent.lesson import Lesson, Task
@@ -21,7 +21,7 @@ from prefmem.agent.registry import Registry
 from prefmem.agent.train import train
 from prefmem.agent.version import CONFIG, WEIGHTS, Version, check
 from prefmem.evaluate.metrics import Figure, mean, ratio
-from prefmem.models.loading import load
+from prefmem.models.loading import Messages, load
 from prefmem.train.progress import Progress, silent
 from prefmem.types import UserKey
 
@@ -37,8 +37,9 @@ _OWN = {  # what two users' adapters are trained to write, for every task
     "alma": ("Sign off with Best, Alma.", "Open with Dear."),
     "bo": ("Use no greeting at all.", "End with Cheers, Bo."),
 }
+_Own: TypeAlias = tuple[Adapter, Messages]
 _MB = 2**20
-_PAIRS = 20  # switches that are timed
+_SWITCHES = 10  # switches that are timed
 _STRENGTH = 0.05  # of a random adapter: it changes what the base says, and not into noise
 
 
@@ -47,7 +48,7 @@ def measure(
     *,
     adapters: int = 50,
     rank: int = 16,
-    tokens: int = 24,
+    tokens: int = 12,
     rounds: int = 20,
     steps: int = 24,
     seed: int = 0,
@@ -81,7 +82,7 @@ def measure(
         registry = Registry(home)
         versions = _random(source, registry, adapters, rank, seed, progress)
         known = weights_of(source).sha256
-        asked: list[Asked] = [
+        asked: list[_Own] = [
             (_adapter(version, known), rules_asked(_TASKS[n % len(_TASKS)]))
             for n, version in enumerate(versions)
         ]
@@ -94,7 +95,7 @@ def measure(
 
 
 def _together(
-    source: str | Path, asked: Sequence[Asked], tokens: int, seed: int, progress: Progress
+    source: str | Path, asked: Sequence[_Own], tokens: int, seed: int, progress: Progress
 ) -> dict[str, Figure]:
     """Compare mixed batches with single answers, and count memory."""
     model = AdapterLM(
@@ -102,9 +103,11 @@ def _together(
     )
     model.complete_as([(None, asked[0][1])])
     before = _resident()
-    progress("answering together", 0, len(asked))
-    model.complete_as(asked)  # reads the adapters
+    for n, (adapter, _) in enumerate(asked, start=1):
+        model.prepare(adapter)
+        progress("loading adapters", n, len(asked))
     resident, held = (_resident() - before) / _MB, model.held
+    progress("answering together", 0, len(asked))
     start = process_time()
     mixed = _texts(model.complete_as(asked))
     batch_time = process_time() - start
@@ -128,21 +131,21 @@ def _together(
 
 
 def _switching(
-    source: str | Path, asked: Sequence[Asked], tokens: int, seed: int, progress: Progress
+    source: str | Path, asked: Sequence[_Own], tokens: int, seed: int, progress: Progress
 ) -> dict[str, Figure]:
-    """Time answers whose adapter takes the only place from another, and those where it is there."""
+    """Time adapters that take the only place from another, and an answer of each."""
     model = AdapterLM(source, max_adapters=1, max_bytes=2**40, max_new_tokens=tokens)
     switches: list[float] = []
     answers: list[float] = []
-    pairs = asked[: _PAIRS + 1]
-    model.complete_as(pairs[:1])
+    pairs = asked[: _SWITCHES + 1]
+    model.complete_as(pairs[:1])  # makes the place
     for n, one in enumerate(pairs[1:], start=1):
         start = process_time()
-        model.complete_as([one])  # switches
+        model.prepare(one[0])
         middle = process_time()
         model.complete_as([one])
         answers.append(process_time() - middle)
-        switches.append(middle - start - answers[-1])
+        switches.append(middle - start)
         progress("switching adapters", n, len(pairs) - 1)
     return {
         "CPU time, switch / answer": ratio(switches, answers, seed=seed),
