@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from prefmem import ConfigError, MissingExtraError, PreferenceMemory, UserRequiredError
-from prefmem.cli.options import DB, Db, Tenant, opened
+from prefmem.cli.options import DB, Agents, Db, Tenant, opened
 from prefmem_mcp.logs import log_places
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def mcp(
     transport: Transport = "stdio",
     user: User = None,
     db: Db = DB,
+    agents: Agents = None,
     tenant: Tenant = "",
     ask: Ask = False,
     keys: Keys = None,
@@ -101,7 +102,7 @@ def mcp(
         _made_key(keys, new_key, user, tenant)
         return
     if transport == "stdio":
-        with opened(ctx, db, "") as memory:
+        with opened(ctx, db, "", agents=agents) as memory:
             _over_stdio(memory, user, tenant, ask=ask)
         return
     if user is not None:
@@ -109,7 +110,7 @@ def mcp(
     jwt_files = (jwt_secret_file, jwt_key_file, jwt_jwks_file)
     verifier = _verifier(keys, jwt_issuer, jwt_audience, jwt_files)
     hosts = _hosts(host, allow_host or [])
-    with opened(ctx, db, "") as memory:
+    with opened(ctx, db, "", agents=agents) as memory:
         _over_http(
             memory, verifier, issuer=jwt_issuer if public_url else None, public_url=public_url,
             ask=ask, host=host, port=port, hosts=hosts, origins=allow_origin or [],

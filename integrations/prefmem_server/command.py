@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from prefmem import ConfigError, MissingExtraError
-from prefmem.cli.options import DB, Db, opened
+from prefmem.cli.options import DB, Agents, Db, opened
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -29,6 +29,7 @@ TokenFile: TypeAlias = Path | None
 def serve(
     ctx: typer.Context,
     db: Db = DB,
+    agents: Agents = None,
     host: Annotated[
         str, typer.Option(envvar="PREFMEM_HOST", help="Address to listen on.")
     ] = "127.0.0.1",
@@ -164,7 +165,7 @@ def serve(
     settings.gate()  # refuses before the store is made
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each upstream call
-    with opened(ctx, db, "") as memory:
+    with opened(ctx, db, "", agents=agents) as memory:
         _run(memory, settings, host, port, proxy)
 
 

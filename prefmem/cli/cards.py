@@ -9,6 +9,7 @@ import typer
 
 from prefmem.cli.options import (
     DB,
+    Agents,
     CardId,
     Db,
     ExistingFile,
@@ -113,12 +114,13 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --all.")] = False,
     db: Db = DB,
     tenant: Tenant = "",
+    agents: Agents = None,
     as_json: Json = False,
 ) -> None:
     """Remove a card for good, or with --all the user."""
     if (card_id is None) != everything:
         raise typer.BadParameter("give either the id of a card, or --all")
-    with opened(ctx, db, tenant, made=False) as memory:
+    with opened(ctx, db, tenant, made=False, agents=agents) as memory:
         if card_id is not None:
             card = found(memory, user, card_id)
             memory.forget(card.id, user_id=user)
@@ -239,6 +241,8 @@ def _told(erased: Erasure) -> str:
     elif not erased.checkpointed:
         lines.append("Freed bytes stay on disk until the store is closed, erases again or is "
                      "vacuumed.")  # fmt: skip
+    if erased.adapters:
+        lines.append(f"{counted(erased.adapters, 'adapter')} went, and what was learned from.")
     if not erased.listed:
         lines.append("No list beside the store has it: write one with prefmem erasures export.")
     return "\n".join(lines)

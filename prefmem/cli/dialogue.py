@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias, cast
 
 import typer
 
-from prefmem.cli.options import DB, Db, ExistingFile, Json, Tenant, User, opened
+from prefmem.cli.options import DB, Agents, Db, ExistingFile, Json, Tenant, User, opened
 from prefmem.cli.show import (
     card_data,
     console,
@@ -81,10 +81,11 @@ def recall(
     block: Annotated[bool, typer.Option("--block", help="Show the agent's exact block.")] = False,
     db: Db = DB,
     tenant: Tenant = "",
+    agents: Agents = None,
     as_json: Json = False,
 ) -> None:
     """Show which rules an agent would be given for a request."""
-    with opened(ctx, db, tenant, made=False) as memory:
+    with opened(ctx, db, tenant, made=False, agents=agents) as memory:
         found, config = (
             memory.recall(query, user_id=user, why=everything, strict=True),
             memory.config,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
 
 import typer
 
@@ -12,6 +12,9 @@ from prefmem.defaults import is_dsn
 from prefmem.errors import InputError, NotFoundError
 from prefmem.memory import PreferenceMemory
 from prefmem.types import Card
+
+if TYPE_CHECKING:
+    from prefmem.agent.generate import LocalAgent
 
 Db = Annotated[
     str,
@@ -28,6 +31,14 @@ ExistingFile = Annotated[
     Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)
 ]
 
+Agents = Annotated[
+    Path | None,
+    typer.Option(
+        "--agents", envvar="PREFMEM_AGENTS", file_okay=False,
+        help="Folder of preference agents, as `prefmem agent` makes it.",
+    ),
+]  # fmt: skip
+
 DB = "prefs.db"
 _SHORTEST_ID = 4  # characters of a card id that are taken for its beginning
 
@@ -36,7 +47,7 @@ Opener: TypeAlias = Callable[[str, str], PreferenceMemory]
 
 @contextmanager
 def opened(
-    ctx: typer.Context, db: str, tenant: str, *, made: bool = True
+    ctx: typer.Context, db: str, tenant: str, *, made: bool = True, agents: Path | None = None
 ) -> Generator[PreferenceMemory]:
     """Open the memory, with the context's object where a caller put one: what opens it instead.
 
@@ -45,10 +56,13 @@ def opened(
         db: The store.
         tenant: The tenant.
         made: Whether a missing file is made.
+        agents: Folder of preference agents; None for no agent.
 
     Raises:
-        InputError: The file is missing and is not to be made.
+        InputError: The file is missing and is not to be made, or the folder is missing.
     """
+    if agents is not None and not agents.is_dir():
+        raise InputError(f"there is no folder {agents}; prefmem agent ingest makes it")
     if not made and missing(db):
         raise InputError(f"there is no store at {db}; learn or add something, or pass --db")
     opener = cast(Opener | None, ctx.obj)
@@ -56,8 +70,21 @@ def opened(
         with opener(db, tenant) as memory:
             yield memory
         return
-    with opened_store(db) as store, PreferenceMemory(store=store, tenant=tenant) as memory:
+    with (
+        opened_store(db) as store,
+        PreferenceMemory(store=store, tenant=tenant, agent=_agent(agents)) as memory,
+    ):
         yield memory
+
+
+def _agent(home: Path | None) -> "LocalAgent | None":
+    """Open the agents in a folder; the models load when a user has an adapter there."""
+    if home is None:
+        return None
+    from prefmem.agent.generate import LocalAgent
+    from prefmem.agent.registry import Registry
+
+    return LocalAgent(Registry(home))
 
 
 def missing(db: str) -> bool:

@@ -95,3 +95,21 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     result = call(tmp_path / "a.jsonl", "--user", "ann", "--home", home)
     assert result.exit_code == 1
     assert "cannot write to" in result.stderr
+
+
+def test_forgetting_a_user_removes_what_an_agent_learns_from(tmp_path: Path) -> None:
+    home, db = tmp_path / "home", tmp_path / "prefs.db"
+    call(written(tmp_path / "a.jsonl", "Tea."), "--user", "ann", "--home", home)
+    call(written(tmp_path / "b.jsonl", "Milk."), "--user", "bob", "--home", home)
+
+    def run(*args: object) -> Any:  # noqa: ANN401  # as above
+        return CliRunner().invoke(app, [*map(str, args), "--db", str(db)], catch_exceptions=False)
+
+    assert run("add", "be brief", "--user", "ann").exit_code == 0
+    forget = ("forget", "--all", "--yes", "--user", "ann", "--agents")
+    refused = CliRunner().invoke(app, [*map(str, (*forget, tmp_path / "none", "--db", db))])
+    assert "there is no folder" in refused.stderr
+    assert run(*forget, home).exit_code == 0
+    assert [path.name for path in home.iterdir() if path.is_dir()] == [
+        folder_of(home, UserKey("bob")).name
+    ]
