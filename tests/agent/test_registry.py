@@ -12,7 +12,7 @@ from prefmem.agent.lesson import Lesson, Task
 from prefmem.agent.registry import LESSONS, Registry, Removed
 from prefmem.agent.rows import write_lessons
 from prefmem.agent.version import CONFIG, MANIFEST, WEIGHTS, Version, check
-from prefmem.errors import AdapterError
+from prefmem.errors import AdapterError, StoreUnavailableError
 from prefmem.types import UserKey
 
 ANN, BEN = UserKey("ann@example.org"), UserKey("ben@example.org")
@@ -160,6 +160,20 @@ def test_a_version_that_was_not_finished_is_none(registry: Registry) -> None:
     assert publish(registry, ANN, b"two").number == 2
 
 
+def test_two_trainings_that_end_at_once_take_two_numbers(registry: Registry) -> None:
+    class Late(Registry):
+        """Looked before the other one wrote."""
+
+        def numbers(self, user: UserKey) -> tuple[int, ...]:
+            del user
+            return ()
+
+    publish(registry, ANN, b"one")
+    assert publish(Late(registry.home), ANN, b"two").number == 2
+    assert [version.manifest["version"] for version in registry.versions(ANN)] == [1, 2]
+    assert current(registry, ANN) == 2
+
+
 def test_removal_takes_everything_of_one_user(registry: Registry) -> None:
     publish(registry, ANN, b"one")
     publish(registry, ANN, b"two")
@@ -186,6 +200,18 @@ def test_a_removal_that_broke_off_is_finished_by_the_next(registry: Registry) ->
     assert registry.current(ANN) is None
     assert registry.remove(BEN).adapters == 1  # has nothing to do with ann's
     assert registry.remove(ANN) == Removed(adapters=1, files=4)
+    assert list(registry.home.iterdir()) == []
+
+
+def test_what_cannot_be_deleted_is_told(registry: Registry) -> None:
+    publish(registry, ANN, b"one")
+    in_the_way = registry.home / f".gone-{registry.folder(ANN).name}-0"
+    in_the_way.write_bytes(b"no folder")
+    with pytest.raises(StoreUnavailableError, match="and remove again"):
+        registry.remove(ANN)
+    assert registry.current(ANN) is None  # out of reach all the same
+    in_the_way.unlink()
+    assert registry.remove(ANN).adapters in {0, 1}  # what was left of it
     assert list(registry.home.iterdir()) == []
 
 

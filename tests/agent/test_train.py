@@ -23,7 +23,7 @@ from prefmem.agent.registry import Registry
 from prefmem.agent.train import train
 from prefmem.agent.version import WEIGHTS, Version, check
 from prefmem.cli import app
-from prefmem.errors import AdapterError
+from prefmem.errors import AdapterError, StoreUnavailableError
 from prefmem.models.loading import load
 from prefmem.train import causal
 from prefmem.train.batches import mean_loss, padded
@@ -122,7 +122,7 @@ def test_what_is_published_is_what_was_measured(
 
 def test_the_layers_and_the_target_are_chosen(tiny_qwen3_folder: Path, registry: Registry) -> None:
     safe_open: Any = pytest.importorskip("safetensors").safe_open
-    recipe = Recipe(rank=8, layers=1, steps=2)
+    recipe = Recipe(rank=8, layers=1, steps=2, checkpointing=True)
     version = run(tiny_qwen3_folder, registry, recipe, target="text", held_out=())
     with safe_open(version.folder / WEIGHTS, "pt") as file:
         names: list[str] = list(file.keys())
@@ -161,6 +161,17 @@ def test_a_run_that_is_killed_before_its_version_is_out_goes_on(
         run(tiny_qwen3_folder, Dying(tmp_path))
     whole = run(tiny_qwen3_folder, Registry(tmp_path / "other"))
     assert run(tiny_qwen3_folder, Registry(tmp_path)).manifest == whole.manifest
+
+
+def test_a_full_disk_is_named_and_the_run_goes_on(tiny_qwen3_folder: Path, tmp_path: Path) -> None:
+    class Full(Registry):
+        def publish(self, user: UserKey, made: Path, manifest: Any) -> Version:  # noqa: ANN401  # as Registry
+            raise OSError(28, "No space left on device", str(made))
+
+    with pytest.raises(StoreUnavailableError, match="made: No space left on device; free what"):
+        run(tiny_qwen3_folder, Full(tmp_path))
+    assert trained_steps(tiny_qwen3_folder, Registry(tmp_path)) == []  # all are done
+    assert Registry(tmp_path).numbers(ANN) == (1,)
 
 
 def test_another_run_does_not_go_on_with_it(tiny_qwen3_folder: Path, registry: Registry) -> None:
