@@ -1,20 +1,24 @@
 """LoRA adapters in a loaded model: read from safetensors alone, checked, and placed with peft."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from threading import local
 from typing import TYPE_CHECKING, Any
 
-from prefmem.agent.lorafile import MATRICES, Form, Matrices, read
+from prefmem.agent.lorafile import Weights, read
 from prefmem.errors import AdapterError
 
 if TYPE_CHECKING:
     import torch
 
+if TYPE_CHECKING:
+    pass
+
+_EMPTY = "empty"
 BASE = "__base__"  # peft's name for no adapter
 _ADVICE = "train one on this base, or open the one that it was trained on"
 
@@ -54,11 +58,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A place in the model: its name there, whose it is, what fits it, and its size in bytes."""
+    """A place in the model: its name there, whose it is, its layers, and its size in bytes."""
 
     name: str
     owner: str
-    form: Form
+    layers: tuple[str, ...]
     size: int
 
 
@@ -80,7 +84,7 @@ class Rack:
         self._model = model
         self._most, self._most_bytes = max_adapters, max_bytes
         self._slots: OrderedDict[str, _Slot] = OrderedDict()  # by adapter, the latest used last
-        self._hooked: set[str] = set()
+        self._wrapped: set[str] = set()
         self._thread = local()
         self._made = self._loads = 0
 
@@ -121,15 +125,14 @@ class Rack:
             return self._slots[adapter.id].name
         if len(self._slots) == self._most and all(s.name in kept for s in self._slots.values()):
             return None
-        form, matrices = self._read(adapter)
-        size = sum(
-            t.numel() * t.element_size() for pair in matrices.values() for t in pair.values()
-        )
-        gone = self._leaving(size, kept)
+        weights = self._read(adapter)
+        gone = self._leaving(weights.size, kept)
         if gone is None:
             return None
-        name = self._place(form, matrices, [self._slots.pop(id) for id in gone])
-        self._slots[adapter.id] = _Slot(name, adapter.owner, form, size)
+        for id in gone:
+            self._delete(self._slots.pop(id))
+        name = self._place(weights)
+        self._slots[adapter.id] = _Slot(name, adapter.owner, tuple(weights.layers), weights.size)
         self._loads += 1
         return name
 
@@ -157,19 +160,20 @@ class Rack:
                 count, total = count - 1, total - slot.size
         return gone if count < self._most and total <= self._most_bytes else None
 
-    def _read(self, adapter: Adapter) -> tuple[Form, Matrices]:
+    def _read(self, adapter: Adapter) -> Weights:
         """Read weights that fit the model, on its device and in its dtype."""
         adapter.check()
-        form, matrices = read(adapter.folder)
-        for layer, pair in matrices.items():
-            self._check(layer, pair, form.rank)
-        like = {"device": self._model.device, "dtype": self._model.dtype}
-        return form, {
-            layer: {name: t.to(**like) for name, t in pair.items()}
-            for layer, pair in matrices.items()
-        }
+        found = read(adapter.folder)
+        for layer, (a, b) in found.layers.items():
+            self._check(layer, (tuple(a.shape), tuple(b.shape)), found.rank)
+        layers = {layer: (self._own(a), self._own(b)) for layer, (a, b) in found.layers.items()}
+        return replace(found, layers=layers)
 
-    def _check(self, layer: str, pair: Mapping[str, "torch.Tensor"], rank: int) -> None:
+    def _own(self, matrix: "torch.Tensor") -> "torch.Tensor":
+        """Copy a matrix: what safetensors gives is the file itself, which may change."""
+        return matrix.to(device=self._model.device, dtype=self._model.dtype, copy=True)
+
+    def _check(self, layer: str, found: tuple[tuple[int, ...], ...], rank: int) -> None:
         """Refuse matrices that are not those of a linear layer of the base."""
         try:
             module = self._model.get_submodule(layer)
@@ -178,48 +182,48 @@ class Rack:
             raise AdapterError(
                 f"the base has no linear layer {layer!r}, which the adapter is for; {_ADVICE}"
             ) from None
-        found = tuple(tuple(pair[name].shape) for name in MATRICES)
         if found != wanted:
             raise AdapterError(
                 f"the base's {layer!r} takes matrices of {wanted}, not {found}; {_ADVICE}"
             )
 
-    def _place(self, form: Form, matrices: Matrices, gone: Sequence[_Slot]) -> str:
-        """Put weights into the model, in the place of one that leaves where that fits."""
+    def _place(self, weights: Weights) -> str:
+        """Put weights into the model, under a name that it has not had before."""
         import torch
 
-        reused = next((slot for slot in gone if slot.form == form), None)
-        for slot in gone:
-            if slot is not reused:
-                self._delete(slot)
-        name = reused.name if reused else self._inject(form)
-        for layer, pair in matrices.items():
-            module = self._model.get_submodule(layer)
-            for matrix, weights in pair.items():
-                linear = getattr(module, matrix)[name]
-                linear.weight = torch.nn.Parameter(weights, requires_grad=False)
-        return name
-
-    def _inject(self, form: Form) -> str:
-        """Make an empty place with peft, active for nobody."""
-        peft: Any = import_module("peft")
+        self._wrap(weights.layers.keys() - self._wrapped)
         self._made += 1
         name = f"a{self._made}"
-        config = peft.LoraConfig(
-            r=form.rank, lora_alpha=form.alpha, use_rslora=form.rooted, lora_dropout=0.0,
-            target_modules=sorted(form.layers), inference_mode=True,
-        )  # fmt: skip
-        if hasattr(self._model, "peft_config"):
-            del self._model.peft_config  # of the last place; peft would warn of a second one
-        peft.inject_adapter_in_model(config, self._model, name, low_cpu_mem_usage=True)
-        self._model.eval()
-        for layer in form.layers:
+        for layer, (a, b) in weights.layers.items():
             module = self._model.get_submodule(layer)
-            module.set_adapter([])
-            if layer not in self._hooked:
-                module.register_forward_pre_hook(self._named, with_kwargs=True)
-                self._hooked.add(layer)
+            for holder, matrix in ((module.lora_A, a), (module.lora_B, b)):
+                outer, inner = matrix.shape
+                linear = torch.nn.Linear(inner, outer, bias=False, device="meta")
+                linear.weight = torch.nn.Parameter(matrix, requires_grad=False)
+                holder[name] = linear
+            module.lora_dropout[name] = torch.nn.Identity()
+            module.scaling[name] = weights.scale
         return name
+
+    def _wrap(self, layers: Set[str]) -> None:
+        """Make peft's layers of linear ones, once, with no adapter in them.
+
+        Adapters are put in and out by hand: peft walks through the whole model for each, the longer
+        the more of them there are.
+        """
+        if not layers:
+            return
+        peft: Any = import_module("peft")
+        config = peft.LoraConfig(r=1, target_modules=sorted(layers), inference_mode=True)
+        peft.inject_adapter_in_model(config, self._model, _EMPTY, low_cpu_mem_usage=True)
+        del self._model.peft_config  # or peft warns of a second one
+        for layer in layers:
+            module = self._model.get_submodule(layer)
+            module.delete_adapter(_EMPTY)
+            module.set_adapter([])
+            module.register_forward_pre_hook(self._named, with_kwargs=True)
+        self._wrapped |= layers
+        self._model.eval()
 
     def _named(self, module: object, args: Any, kwargs: Any) -> Any:  # noqa: ANN401  # torch's own types
         """Tell a layer whose rows it reads: those of this thread, or the base's."""
@@ -228,5 +232,5 @@ class Rack:
         return args, {**kwargs, "adapter_names": names}
 
     def _delete(self, slot: _Slot) -> None:
-        for layer in slot.form.layers:
+        for layer in slot.layers:
             self._model.get_submodule(layer).delete_adapter(slot.name)

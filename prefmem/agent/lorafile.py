@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from prefmem.agent.version import CONFIG, WEIGHTS
 from prefmem.errors import AdapterError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_RANK = 512
 _START = "base_model.model."  # of every name in a file of peft
-MATRICES = ("lora_A", "lora_B")
+_MATRICES = ("lora_A", "lora_B")
 # What a configuration of peft can ask for and plain LoRA does not have.
 _VARIANTS = (
     "alora_invocation_tokens", "alpha_pattern", "arrow_config", "fan_in_fan_out", "kasa_config",
@@ -27,19 +27,26 @@ _VARIANTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """What two adapters have in common that can take each other's place in the model."""
+class Weights:
+    """What an adapter adds to the output of linear layers: scale * B(A(x)).
+
+    Attributes:
+        rank: Width r between A and B.
+        scale: Alpha over the rank, or over its root.
+        layers: A, (r, in), and B, (out, r), by the name of the layer.
+    """
 
     rank: int
-    alpha: float
-    rooted: bool  # the scale is alpha over the root of the rank, not over the rank
-    layers: frozenset[str]
+    scale: float
+    layers: Mapping[str, "tuple[torch.Tensor, torch.Tensor]"]
+
+    @property
+    def size(self) -> int:
+        """Of all matrices, in bytes."""
+        return sum(t.numel() * t.element_size() for pair in self.layers.values() for t in pair)
 
 
-Matrices: TypeAlias = Mapping[str, Mapping[str, "torch.Tensor"]]  # by layer; A (r, in), B (out, r)
-
-
-def read(folder: Path) -> tuple[Form, Matrices]:
+def read(folder: Path) -> Weights:
     """Read an adapter from a folder, on the CPU.
 
     Raises:
@@ -54,17 +61,16 @@ def read(folder: Path) -> tuple[Form, Matrices]:
             "older version"
         ) from error
     try:
-        rank, alpha, rooted = _settings(config)
-        matrices = _by_layer(tensors)
+        rank, scale = _settings(config)
+        return Weights(rank, scale, _by_layer(tensors))
     except ValueError as error:
         raise AdapterError(
             f"an adapter cannot be used: {error}; train it again with prefmem agent train"
         ) from error
-    return Form(rank, alpha, rooted, frozenset(matrices)), matrices
 
 
-def _settings(config: Any) -> tuple[int, float, bool]:  # noqa: ANN401  # JSON from a file
-    """Give rank, alpha and whether the scale has a root, of plain LoRA alone."""
+def _settings(config: Any) -> tuple[int, float]:  # noqa: ANN401  # JSON from a file
+    """Give rank and scale, of plain LoRA alone."""
     settings = cast(dict[str, Any], config) if isinstance(config, dict) else {}
     if settings.get("peft_type") != "LORA":
         raise ValueError(f"{CONFIG} is none of LoRA")
@@ -77,26 +83,28 @@ def _settings(config: Any) -> tuple[int, float, bool]:  # noqa: ANN401  # JSON f
         raise ValueError(f"{CONFIG} holds r={rank!r}, lora_alpha={alpha!r}")
     if not 0 < rank <= MAX_RANK or not math.isfinite(alpha):
         raise ValueError(f"{CONFIG} holds r={rank!r}, lora_alpha={alpha!r}")
-    return rank, float(alpha), bool(settings.get("use_rslora"))
+    return rank, alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank)
 
 
-def _by_layer(tensors: Mapping[str, "torch.Tensor"]) -> Matrices:
+def _by_layer(
+    tensors: Mapping[str, "torch.Tensor"],
+) -> dict[str, "tuple[torch.Tensor, torch.Tensor]"]:
     """Sort the weights of a file by layer and matrix."""
     found: dict[str, dict[str, torch.Tensor]] = {}
     for key, tensor in tensors.items():
         layer, _, matrix = key.removesuffix(".weight").rpartition(".")
-        plain = key.startswith(_START) and key.endswith(".weight") and matrix in MATRICES
+        plain = key.startswith(_START) and key.endswith(".weight") and matrix in _MATRICES
         if not plain:
             raise ValueError(f"{WEIGHTS} holds {key[:80]!r}, which plain LoRA has not")
         found.setdefault(layer.removeprefix(_START), {})[matrix] = tensor
     if not found:
         raise ValueError(f"{WEIGHTS} is empty")
     for layer, pair in found.items():
-        if len(pair) < len(MATRICES):
+        if len(pair) < len(_MATRICES):
             raise ValueError(f"{WEIGHTS} has only one matrix of {layer[:80]!r}")
         if not all(t.is_floating_point() and bool(t.isfinite().all()) for t in pair.values()):
             raise ValueError(f"{WEIGHTS} holds what is no number for {layer[:80]!r}")
-    return found
+    return {layer: (pair["lora_A"], pair["lora_B"]) for layer, pair in found.items()}
 
 
 def _reason(error: Exception) -> str:

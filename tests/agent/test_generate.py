@@ -16,7 +16,7 @@ from prefmem.agent.prompts import rules_asked, written
 from prefmem.agent.recipe import Recipe
 from prefmem.agent.registry import Registry
 from prefmem.agent.train import train
-from prefmem.agent.version import MANIFEST, WEIGHTS
+from prefmem.agent.version import MANIFEST, WEIGHTS, Version
 from prefmem.errors import AdapterError, ConfigError, InputError, WeightsError
 from prefmem.types import UserKey
 
@@ -159,6 +159,31 @@ def test_forgetting_while_others_ask_leaves_nothing(registry: Registry) -> None:
     assert agent.rules(TASKS[0], user=ANN) == ()
 
 
+def test_what_was_removed_or_damaged_before_its_turn_is_not_used(registry: Registry) -> None:
+    class Changing(Registry):
+        """Lets something happen between the request and its turn."""
+
+        turn: Callable[[], object] | None = None
+
+        def current(self, user: UserKey) -> Version | None:
+            found = super().current(user)
+            if self.turn is not None:
+                happen, self.turn = self.turn, None
+                happen()
+            return found
+
+    changing = Changing(registry.home)
+    agent = LocalAgent(changing, max_new_tokens=60)
+    changing.turn = lambda: registry.remove(ANN)
+    assert agent.rules(TASKS[0], user=ANN) == ()
+    version = registry.current(BOB)
+    assert version is not None
+    changing.turn = lambda: (version.folder / MANIFEST).write_text("{", encoding="utf-8")
+    with pytest.raises(AdapterError, match="no whole manifest"):
+        agent.rules(TASKS[0], user=BOB)
+    assert (agent.usage.strangers, agent.usage.refused) == (1, 1)
+
+
 def test_a_new_version_and_a_rollback_answer_at_once(registry: Registry, base: Path) -> None:
     agent = LocalAgent(registry, max_new_tokens=60)
     assert agent.rules(TASKS[0], user=BOB) == RULES[BOB]
@@ -214,8 +239,6 @@ def test_an_adapter_of_another_base_is_refused_by_name(
 ) -> None:
     other = shutil.copytree(base, tmp_path / "other")
     (weights,) = other.glob("*.safetensors")
-    weights.rename(other / "model-of-others.safetensors")  # same numbers, other weights by name
-    (other / "model-of-others.safetensors").rename(weights)
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
