@@ -10,6 +10,7 @@ from threading import Barrier
 
 import pytest
 
+from prefmem import PreferenceMemory
 from prefmem.agent.generate import LocalAgent, Usage
 from prefmem.agent.lesson import Lesson, Task
 from prefmem.agent.prompts import rules_asked, written
@@ -291,6 +292,26 @@ def test_lessons_are_shown_to_the_base_for_who_has_no_adapter(
     assert agent.version(EVE) not in ("", one)
     registry.remove(ANN)
     assert agent.rules(TASKS[1], user=ANN) == ("Be kind.",)
+
+
+def test_a_memory_recalls_what_it_writes(
+    registry: Registry, open_memory: Callable[..., PreferenceMemory]
+) -> None:
+    memory = open_memory(agent=LocalAgent(registry, max_new_tokens=60))
+    found = {
+        user: memory.recall(TASKS[0].intent, user_id=user.user_id, timeout=60)
+        for user in (ANN, BOB, EVE)
+    }
+    written = {
+        user: tuple(rule.text for rule in recall.rules if rule.source == "lora")
+        for user, recall in found.items()
+    }
+    assert len(written[ANN]) == 2
+    assert "Best, Ann" in written[ANN][1]
+    assert len(written[BOB]) == 1
+    assert written[EVE] == ()
+    assert memory.forget_user(user_id="ann").adapters == 1
+    assert registry.current(ANN) is None
 
 
 def test_impossible_settings_are_refused(tmp_path: Path) -> None:
