@@ -84,9 +84,9 @@ class AdapterLM(CausalLM):
 
     @property
     def held(self) -> Held:
-        """What is in memory of adapters."""
-        with self._busy:
-            return self._rack.held if self._rack else Held()
+        """What is in memory of adapters, at once even while it generates."""
+        rack = self._rack
+        return rack.held if rack else Held()
 
     def complete_many(self, conversations: Sequence[Messages]) -> list[str]:
         """Give the base's answers, as `CausalLM.complete_many`."""

@@ -94,8 +94,9 @@ class Rack:
 
     @property
     def held(self) -> Held:
-        """What is in memory."""
-        return Held(len(self._slots), sum(s.size for s in self._slots.values()), self._loads)
+        """What is in memory, also while another thread generates."""
+        slots = list(self._slots.values())
+        return Held(len(slots), sum(slot.size for slot in slots), self._loads)
 
     @contextmanager
     def reading(self, names: Sequence[str]) -> Generator[None]:
