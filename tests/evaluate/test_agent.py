@@ -262,18 +262,22 @@ def test_arms_are_compared_case_by_case() -> None:
     assert found["own agent above another agent"].value == 1
 
 
-@pytest.mark.parametrize("text", ["", "\n", "I will. Write at most 20 sentences. There you are."])
-def test_silence_and_recitals_follow_nobody(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n", "I will. Write at most 20 sentences. There you are.", "The note that says:\n- x"],
+)
+def test_silence_and_repetitions_follow_nobody(text: str) -> None:
     task = Task("- x", "note")
     assert transfer.share(text, "dario", task, ("Write at most 20 sentences.",)) == 0
 
 
-def test_rules_stand_in_the_products_own_block() -> None:
-    system, user = transfer.messages(Task("- x", "mail", "Ada", "Lift"), ALMA)
-    assert "<user-preferences-" in system["content"]
-    assert 'Open with \\"Hi\\".' in system["content"]
-    assert user["content"] == 'Write the mail to Ada "Lift" that says:\n- x'
-    assert "preferences" not in transfer.messages(Task("- x", "mail"), ())[0]["content"]
+def test_rules_stand_behind_the_request() -> None:
+    _, user = transfer.messages(Task("- x", "mail", "Ada", "Lift"), ALMA[:2])
+    request = 'Write the mail to Ada "Lift" that says:\n- x'
+    assert user["content"] == (
+        f'{request}\n\nFollow these rules:\n- Open with "Hi".\n- Use contractions.'
+    )
+    assert transfer.messages(Task("- x", "mail", "Ada", "Lift"), ())[1]["content"] == request
 
 
 # Stages, report

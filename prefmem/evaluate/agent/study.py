@@ -283,7 +283,8 @@ class Studies:
             return transfer.write(follower, cases, progress=self._named(name))
 
         settings = {
-            "follower": name, "answer": self._plan.answer, "cases": [asdict(c) for c in cases]
+            "follower": name, "answer": self._plan.answer, "cases": [asdict(c) for c in cases],
+            "asked": [list(transfer.messages(c.task, c.rules["own agent"])) for c in cases[:1]],
         }  # fmt: skip
         safe = "".join(c if c.isalnum() or c in "-." else "-" for c in name)
         kept = self._stages.run(f"follow-{safe}", settings, work)

@@ -2,25 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TypeAlias
 
 from prefmem.agent.lesson import Task
-from prefmem.config import Config
 from prefmem.evaluate.agent.scores import wanted_of
 from prefmem.evaluate.agent.winrate import Chat, Message
 from prefmem.evaluate.metrics import Figure, mean
-from prefmem.render import render_block
 from prefmem.train.progress import Progress
-from prefmem.types import Recall, Rule
 
 # Writes the text of each task by the rules beside it.
 Follower: TypeAlias = Callable[[Sequence[tuple[Task, tuple[str, ...]]]], list[str]]
 
 ARMS = ("own agent", "no rules", "another agent")
 _SYSTEM = "You are a helpful assistant."
-_NONCE = "5e1f0a7c93d2b648"
-_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 _RECITED = 24  # letters of a rule that are no chance in an answer
 _TOGETHER = 16
 
@@ -41,7 +35,7 @@ class Case:
 
 
 def chat_follower(chat: Chat) -> Follower:
-    """Let a chat model write: it gets rules as a memory gives them, and the task as a request."""
+    """Let a chat model write what `messages` asks."""
 
     def write(asked: Sequence[tuple[Task, tuple[str, ...]]]) -> list[str]:
         return chat([messages(task, rules) for task, rules in asked])
@@ -50,17 +44,11 @@ def chat_follower(chat: Chat) -> Follower:
 
 
 def messages(task: Task, rules: Sequence[str]) -> list[Message]:
-    """Give what a chat model reads: rules in the product's own block, and the task."""
-    system = _SYSTEM
+    """Give what a chat model reads: the task as a request, and rules as a list behind it."""
+    request = f"Write the {_asked(task)}\n{task.intent}"
     if rules:
-        given = tuple(Rule(rule, "lora", (), _SINCE, "conditional") for rule in rules)
-        recall = Recall("r", "u", "", task.intent, (), (), given, "none", _SINCE)
-        block = render_block(recall, max_tokens=Config().max_tokens, nonce=_NONCE)
-        system = f"{_SYSTEM}\n\n{block}"
-    to = f" to {task.to}" if task.to else ""
-    about = f' "{task.subject}"' if task.subject else ""
-    request = f"Write the {task.kind}{to}{about} that says:\n{task.intent}"
-    return [{"role": "system", "content": system}, {"role": "user", "content": request}]
+        request += "\n\nFollow these rules:\n" + "\n".join(f"- {rule}" for rule in rules)
+    return [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": request}]
 
 
 def write(
@@ -105,16 +93,23 @@ def figures(
 def share(text: str, author: str, task: Task, rules: Sequence[str] = ()) -> float:
     """Give the share of an author's planted markers that a text shows.
 
-    A text that is empty or recites a rule shows none: a small model that falls silent is short,
-    too, and follows nobody.
+    A text that is empty, or repeats the request or a rule, shows none: a small model that falls
+    silent is short, too, one that repeats bullet points has them, and both follow nobody.
     """
-    if not _sound(text, rules):
+    if not _sound(text, task, rules):
         return 0.0
     wanted = wanted_of(author, task.kind)
     return sum(marker.holds(text) for marker in wanted) / len(wanted)
 
 
-def _sound(text: str, rules: Sequence[str]) -> bool:
+def _asked(task: Task) -> str:
+    to = f" to {task.to}" if task.to else ""
+    about = f' "{task.subject}"' if task.subject else ""
+    return f"{task.kind}{to}{about} that says:"
+
+
+def _sound(text: str, task: Task, rules: Sequence[str]) -> bool:
     said = text.casefold()
-    recited = any(len(r) >= _RECITED and r.rstrip(".").casefold() in said for r in rules)
-    return bool(said.split()) and not recited
+    known = [rule.rstrip(".") for rule in rules if len(rule) >= _RECITED]
+    repeated = any(each.casefold() in said for each in (*known, _asked(task)))
+    return bool(said.split()) and not repeated
