@@ -1,7 +1,6 @@
 """`prefmem agent train`, `list`, `rollback` and `remove`: the adapters of a user."""
 
 from dataclasses import asdict
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -73,8 +72,9 @@ def train(
     if any(find_spec(name) is None for name in ("torch", "transformers", "peft", "accelerate")):
         raise MissingExtraError('training needs torch and peft: pip install "prefmem[local]"')
     from prefmem.agent.train import train as trained
+    from prefmem.train.causal import hush
 
-    import_module("transformers").utils.logging.disable_progress_bar()  # ours tells more
+    hush()
     recipe = Recipe(
         rank=rank, layers=layers, rate=rate, steps=steps, batch=batch, at_once=at_once,
         checkpointing=checkpointing, four_bit=four_bit,

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,10 +135,11 @@ def extractor(
     """Train a Qwen3 extractor, or another base, and evaluate it on held-out examples."""
     _check_extra()
     from prefmem.evaluate.extractor import measure
+    from prefmem.train.causal import hush
     from prefmem.train.export import write_manifest
     from prefmem.train.extractor import MANIFEST, Recipe, train
 
-    import_module("transformers").utils.logging.disable_progress_bar()  # ours tells more
+    hush()
     few = _QUICK if quick else None
     examples = (read_examples(data, prompt=prompt) if data else own_examples("train", prompt))[:few]
     held_out = (

@@ -1,5 +1,6 @@
 """Causal language models in training: how they load, what they read, and how they are saved."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -49,6 +50,14 @@ class Rows:
         ids: list[int] = array.tolist()
         labels = [IGNORE] * asked + ids[asked:]
         return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
+
+
+def hush() -> None:
+    """Keep transformers and peft from writing to the terminal of a command that tells more."""
+    import_module("transformers").utils.logging.disable_progress_bar()
+    warnings.filterwarnings(  # peft looks at what transformers is about to rename
+        "ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning
+    )
 
 
 def load(base: str | Path, revision: str | None) -> tuple[Any, Any]:

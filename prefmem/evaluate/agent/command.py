@@ -87,8 +87,10 @@ def agent(
     from prefmem.evaluate.agent.plan import Plan
     from prefmem.evaluate.agent.plan import quick as quickly
     from prefmem.evaluate.agent.study import Studies
+    from prefmem.train.causal import hush
 
     plot.check()
+    hush()
     plan = quickly(Plan(seed=seed)) if quick else Plan(seed=seed)
     recipe: dict[str, Any] = {"steps": steps, "rank": rank, "layers": layers}
     sizes: dict[str, Any] = {
