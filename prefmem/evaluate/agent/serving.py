@@ -40,7 +40,7 @@ _OWN = {  # what two users' adapters are trained to write, for every task
 _Own: TypeAlias = tuple[Adapter, Messages]
 _MB = 2**20
 _SWITCHES = 10  # switches that are timed
-_STRENGTH = 0.05  # of a random adapter: it changes what the base says, and not into noise
+_STRENGTH = 0.2  # of a random adapter: its answers are its own, and still words
 
 
 def measure(
