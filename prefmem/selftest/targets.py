@@ -151,9 +151,9 @@ _ENDPOINT = OpenAIChat("http://localhost:1/v1", model="m")
 
 def check_body(body: str) -> None:
     """The body of an endpoint's answer gives a text, or is refused."""
-    read: Callable[[bytes], str] = getattr(_ENDPOINT, "_text")  # noqa: B009  # no network here
+    read: Callable[[bytes, str | None], str] = getattr(_ENDPOINT, "_text")  # noqa: B009  # no network here
     with suppress(PrefmemError):
-        assert isinstance(read(body.encode("utf-8", "surrogatepass")), str)  # pyright: ignore[reportUnnecessaryIsInstance]  # it is what is shown
+        assert isinstance(read(body.encode("utf-8", "surrogatepass"), None), str)  # pyright: ignore[reportUnnecessaryIsInstance]  # it is what is shown
 
 
 # What lies in a store

@@ -244,7 +244,8 @@ def test_failures_let_the_chat_go_on(caplog: pytest.LogCaptureFixture) -> None:
     assert after["messages"][-1].text == "Fine."
     assert after["elicitation"] == {"asked": [FIRST]}
     told = [r.getMessage() for r in caplog.records if r.name == "prefmem"]
-    assert [t.split(" in ")[0] for t in told] == [
+    own = [t for t in told if t.startswith("ElicitNode")]  # other tests' workers may end late
+    assert [t.split(" in ")[0] for t in own] == [
         "ElicitNode: choosing a question failed with InputError",
         "ElicitNode: learning an answer failed with StoreError",
     ]
