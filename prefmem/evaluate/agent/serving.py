@@ -175,16 +175,20 @@ def _at_once(
     agents = [LocalAgent(registry, max_adapters=n, max_new_tokens=48, cache=cache) for n in (1, 2)]
     alone = {name: [agents[0].rules(task, user=UserKey(name)) for task in _TASKS] for name in _OWN}
     differ = [float(a != b) for a, b in zip(*alone.values(), strict=True)]
-    barrier = Barrier(len(_OWN), timeout=600)
+    barrier = Barrier(len(_OWN))
     wrong: list[float] = []
 
     def ask(name: str) -> None:
-        for n in range(rounds):
-            barrier.wait()
-            task = n % len(_TASKS)
-            agent = agents[n % len(agents)]
-            wrong.append(float(agent.rules(_TASKS[task], user=UserKey(name)) != alone[name][task]))
-            progress("two users at once", len(wrong), rounds * len(_OWN))
+        try:
+            for n in range(rounds):
+                barrier.wait()
+                task = n % len(_TASKS)
+                rules = agents[n % len(agents)].rules(_TASKS[task], user=UserKey(name))
+                wrong.append(float(rules != alone[name][task]))
+                progress("two users at once", len(wrong), rounds * len(_OWN))
+        except BaseException:
+            barrier.abort()  # or the other user waits for this one
+            raise
 
     with ThreadPoolExecutor(len(_OWN)) as pool:
         list(pool.map(ask, _OWN))
