@@ -579,7 +579,7 @@ def test_sqlcipher_leaves_no_text_on_disk(path: Path) -> None:
     store = SQLiteStore(path, passphrase="long enough")
     fill(store)
     before = told(store)
-    wanted = [*secret_bytes(), b"ann", b"create table"]
+    wanted = [*secret_bytes(), b"create table"]  # nothing short, which chance writes, too
     assert found(path.parent, wanted) == []
     store.close()
     assert found(path.parent, wanted) == []
