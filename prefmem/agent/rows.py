@@ -1,16 +1,14 @@
 """Lessons as a file of JSON lines: what distillation writes, and training reads."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from prefmem.agent.files import replacing
+from prefmem.agent.files import read_rows, write_rows
 from prefmem.agent.lesson import Lesson, Task
 from prefmem.agent.prompts import MAX_RULE_CHARS
-from prefmem.errors import InputError
 
 _Rule = Annotated[str, StringConstraints(min_length=1, max_length=MAX_RULE_CHARS)]
 
@@ -38,12 +36,7 @@ def write_lessons(path: Path, lessons: Iterable[Lesson]) -> int:
 
     A file that is there is replaced. Only its owner may read it: it holds what a user wrote.
     """
-    written = 0
-    with replacing(path) as file:
-        for lesson in lessons:
-            file.write(json.dumps(_row(lesson)) + "\n")
-            written += 1
-    return written
+    return write_rows(path, (_row(lesson) for lesson in lessons))
 
 
 def read_lessons(path: Path) -> tuple[Lesson, ...]:
@@ -53,11 +46,8 @@ def read_lessons(path: Path) -> tuple[Lesson, ...]:
         InputError: The file is missing, or a line of it is no lesson; the message names the line,
             not what it says.
     """
-    if not path.is_file():
-        raise InputError(f"there are no lessons at {path}; make them with prefmem agent distil")
-    with path.open(encoding="utf-8") as file:
-        lines = [(n, line) for n, line in enumerate(file, start=1) if line.strip()]
-    return tuple(_lesson(line, f"line {n} of {path}") for n, line in lines)
+    rows = read_rows(path, _LessonRow, "lesson", "make them with prefmem agent distil")
+    return tuple(_lesson(row) for row in rows)
 
 
 def _row(lesson: Lesson) -> dict[str, object]:
@@ -72,12 +62,6 @@ def _row(lesson: Lesson) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _lesson(line: str, place: str) -> Lesson:
-    try:
-        row = _LessonRow.model_validate_json(line)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
-        raise InputError(f"{place} is no lesson: {where} ({first['type']})") from None
+def _lesson(row: _LessonRow) -> Lesson:
     task = Task(row.task.intent, row.task.kind, row.task.to, row.task.subject)
     return Lesson(task, row.rules, row.text, row.document_id)
