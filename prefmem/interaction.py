@@ -4,6 +4,7 @@ Cards are told apart by their number here: the store counts a user's cards from 
 number twice, and so a log of numbers and figures holds no text.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -11,7 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from prefmem.types import Matrix, Reason, Vector
+from prefmem.types import Event, Matrix, Reason, Vector
 
 Numbers: TypeAlias = npt.NDArray[np.int64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
@@ -262,3 +263,35 @@ class Entry:
     payload: Offer | Observation
     at: datetime
     seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What had been learned about a card at a time.
+
+    Attributes:
+        number: The card.
+        evidence: Log-odds that it is right, relative to its prior, in [-5, 5].
+        at: When the evidence came to be that, UTC.
+    """
+
+    number: int
+    evidence: float
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """What happened to a user's cards, and in their use: for looking, everything oldest first.
+
+    Attributes:
+        events: What changed cards, with the cards as they were left.
+        interactions: What recalls offered, and what came back.
+        standings: How the evidence of the cards grew; none where the user model keeps none.
+        numbers: Number of each card, by card id: what the interactions call it.
+    """
+
+    events: tuple[Event, ...]
+    interactions: tuple[Entry, ...]
+    standings: tuple[Standing, ...]
+    numbers: Mapping[str, int]

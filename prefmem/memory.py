@@ -46,7 +46,7 @@ from prefmem.guard.health import Health, PartHealth
 from prefmem.guard.parts import Parts
 from prefmem.guard.record import note_learning, told
 from prefmem.ids import rule_hash, user_turn_keys
-from prefmem.interaction import Entry, KeptEdit, Observation, Offer, UserState
+from prefmem.interaction import Entry, KeptEdit, Observation, Offer, Timeline, UserState
 from prefmem.job import Backlog, GoneError, Job
 from prefmem.messages import Message, clean, to_turns
 from prefmem.models.compressor import Compressor
@@ -91,6 +91,7 @@ from prefmem.types import (
     Recall,
     Scope,
     ScopeKind,
+    Shelf,
     Status,
     Swept,
     Turn,
@@ -931,6 +932,20 @@ class PreferenceMemory(Beside):
         """
         return self._told(self._user(user_id), card_id)
 
+    def timeline(self, *, user_id: str) -> Timeline:
+        """Give what happened to a user's cards and in their use, for looking; nothing is written.
+
+        Recalls are told by the cards that were considered; what was asked is not kept.
+        """
+        user = self._user(user_id)
+        log = self._store.interactions(user)
+        standings = tuple(self._usage.standings(user, log, self._index(user)))
+        return Timeline(self._store.events(user), log, standings, self._store.numbers(user))
+
+    def shelf(self, *, user_id: str) -> Shelf:
+        """Give the vectors of a user's active cards, in the order of saying."""
+        return self._index(self._user(user_id)).shelf
+
     def get_user(self, user_id: str) -> UserState:
         """Give what is known of a user beside the cards.
 
@@ -1202,6 +1217,8 @@ class PreferenceMemory(Beside):
     alist = twin(list)
     aget = twin(get)
     ahistory = twin(history)
+    atimeline = twin(timeline)
+    ashelf = twin(shelf)
     aget_user = twin(get_user)
     aexport = twin(export)
     aload = twin(load)

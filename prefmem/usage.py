@@ -26,6 +26,7 @@ from prefmem.interaction import (
     Observation,
     Offer,
     Slate,
+    Standing,
     UserState,
 )
 from prefmem.messages import clean
@@ -41,6 +42,7 @@ _HEARD_MOST = 0.999  # no follow-up is as clear as a button
 _SURE = 0.5  # probability from which a follow-up rejects
 _ODDS = 12.0  # bound of a log-odds
 _ROWS = 512  # compared with all cards at once
+_MOVED = 1e-3  # evidence that counts as a change
 _SAME_FROM, _SAME_TO = 0.55, 0.85  # cosines between which a newer card makes an older one doubtful
 
 
@@ -356,18 +358,40 @@ class Usage:
             index: The user's cards, for models that need vectors.
         """
         state = self.model.fresh(user.user_id)
+        for _, state in self._course(user, log, index):
+            pass
+        return state
+
+    def standings(
+        self, user: UserKey, log: Iterable[Entry], index: UserIndex | None
+    ) -> Iterator[Standing]:
+        """Say how the evidence of the user's cards grew, from the log of interaction in order."""
+        known: dict[int, float] = {}
+        for entry, state in self._course(user, log, index):
+            for number, evidence in zip(
+                state.numbers.tolist(), state.evidence.tolist(), strict=True
+            ):
+                if abs(evidence - known.get(number, 0.0)) >= _MOVED:
+                    known[number] = evidence
+                    yield Standing(number, evidence, entry.at)
+
+    # Steps
+
+    def _deck(self, index: UserIndex, places: Numbers) -> Deck:
+        return deck_of(index, places, self._embedder.basis)
+
+    def _course(
+        self, user: UserKey, log: Iterable[Entry], index: UserIndex | None
+    ) -> Iterator[tuple[Entry, UserState]]:
+        """Fold the log of interaction, and give the state after each observation."""
+        state = self.model.fresh(user.user_id)
         offers: dict[str, Offer] = {}
         for entry in log:
             if isinstance(entry.payload, Offer):
                 offers[entry.payload.recall_id] = entry.payload
             else:
                 state = self._next(state, entry, offers.get(entry.payload.recall_id), index)
-        return state
-
-    # Steps
-
-    def _deck(self, index: UserIndex, places: Numbers) -> Deck:
-        return deck_of(index, places, self._embedder.basis)
+                yield entry, state
 
     def _next(
         self, state: UserState, entry: Entry, offer: Offer | None, index: UserIndex | None
