@@ -358,8 +358,8 @@ class Usage:
             index: The user's cards, for models that need vectors.
         """
         state = self.model.fresh(user.user_id)
-        for _, state in self._course(user, log, index):
-            pass
+        for _, moved in self._course(user, log, index):
+            state = moved
         return state
 
     def standings(
