@@ -11,6 +11,7 @@ PrefmemError
 ├── EndpointError           a chat model cannot be reached, refuses, or gives no whole answer
 ├── BasisMismatchError      vectors of two embedders met
 └── StoreError              the store cannot do what was asked
+    ├── StoreClosedError    it was closed; open a new memory
     ├── StoreVersionError   the file was written by a newer prefmem, or is not ours
     └── StoreUnavailableError   read-only, full, locked or damaged
         └── ShardDownError      one of several stores is; users of the others are served
@@ -63,6 +64,10 @@ class BasisMismatchError(PrefmemError):
 
 class StoreError(PrefmemError):
     """The store cannot do what was asked; what was acknowledged before is safe."""
+
+
+class StoreClosedError(StoreError):
+    """The store was closed, by this memory or by the one that it is shared with."""
 
 
 class StoreVersionError(StoreError):

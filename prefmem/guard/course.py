@@ -17,6 +17,7 @@ from prefmem.errors import (
     MissingExtraError,
     NotFoundError,
     ShardDownError,
+    StoreClosedError,
     StoreError,
 )
 from prefmem.guard.breaker import Breaker, Ticket
@@ -258,7 +259,7 @@ class Course(Generic[T]):
 
 def misused(error: BaseException) -> bool:
     """Whether an error says that the memory is used wrongly, and not that a part is down."""
-    return isinstance(error, _MISUSE) or type(error) is StoreError
+    return isinstance(error, _MISUSE) or type(error) in {StoreError, StoreClosedError}
 
 
 def spared(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ from secrets import token_hex
 from time import monotonic
 from typing import TypeVar
 
-from prefmem.errors import InputError
+from prefmem.errors import InputError, StoreClosedError
 from prefmem.job import Backlog, Job
 from prefmem.protocols import Jobs
 
@@ -245,9 +245,17 @@ class Worker:
             self._jobs.retry(job, self._owner, due=now + wait, error=kind)
 
     def _survive(self, doing: str, step: Callable[[], T]) -> T | None:
-        """Do something with the queue; None where the store fails, which is counted."""
+        """Do something with the queue; None where the store fails, which is counted.
+
+        Where the store was closed under it, the worker ends.
+        """
         try:
             return step()
+        except StoreClosedError:  # nothing can be learned any more
+            with self._changed:
+                self._stopped = True
+                self._changed.notify_all()
+            return None
         except Exception as error:  # noqa: BLE001  # anybody's store; the thread must go on
             if not self._stopped:
                 self.failures["queue"] += 1

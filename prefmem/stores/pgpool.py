@@ -20,7 +20,7 @@ from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from prefmem.errors import InputError, StoreError, StoreUnavailableError
+from prefmem.errors import InputError, StoreClosedError, StoreError, StoreUnavailableError
 from prefmem.stores.base import Cursor
 
 _PAUSE = 0.05  # seconds between two tries
@@ -150,7 +150,7 @@ class PgPool:
         """Run one statement that reads between `begin` and a commit, in one message."""
         self._here()
         if self._pool.closed:
-            raise StoreError(f"{self.name} is closed; open a new memory")
+            raise StoreClosedError(f"{self.name} is closed; open a new memory")
         connection = self._pool.getconn(timeout=self.wait)
         try:
             asked = psycopg.ClientCursor(connection).mogrify(_translated(text), given)
@@ -211,7 +211,7 @@ class PgPool:
         """Give a connection on which `begin` has run, and whether its last statement gave a row."""
         self._here()
         if self._pool.closed:
-            raise StoreError(f"{self.name} is closed; open a new memory")
+            raise StoreClosedError(f"{self.name} is closed; open a new memory")
         until = monotonic() + wait
         while True:
             connection = self._pool.getconn(timeout=max(0.01, until - monotonic()))

@@ -15,7 +15,12 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 
-from prefmem.errors import StoreError, StoreUnavailableError, StoreVersionError
+from prefmem.errors import (
+    StoreClosedError,
+    StoreError,
+    StoreUnavailableError,
+    StoreVersionError,
+)
 from prefmem.stores.driver import Driver
 from prefmem.stores.filelock import FileLock
 from prefmem.stores.logmark import LogMark
@@ -178,7 +183,7 @@ class SQLiteFile:
         except self.driver.Error as error:
             text = str(error).lower()
             if "closed" in text:
-                raise StoreError(f"{self.path} is closed; open a new memory") from error
+                raise StoreClosedError(f"{self.path} is closed; open a new memory") from error
             if "readonly" in text or "unable to open" in text:
                 help_ = "check that the folder exists and can be written"
             elif "full" in text or "disk i/o" in text:

@@ -373,6 +373,25 @@ def test_a_store_that_fails_stops_neither_the_caller_nor_the_worker(open_memory:
     assert texts(memory, "ann") == ["Use SI units.", "Never shout."]
 
 
+def test_a_worker_ends_when_its_store_is_closed_under_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = set(threading.enumerate())
+    store = SQLiteStore(str(tmp_path / "shared.db"))
+    memory = PreferenceMemory(store=store, extractor=PhraseExtractor(), config=EAGER)
+    memory.learn_later([("user", "Always use SI units.")], user_id="ann")
+    assert memory.flush(20)
+    (worker,) = (
+        thread for thread in set(threading.enumerate()) - before if thread.name == "prefmem"
+    )
+    store.close()
+    memory.wake()
+    worker.join(20)
+    assert not worker.is_alive()
+    assert not caplog.records
+    memory.close()
+
+
 def test_jobs_leave_with_their_user_alone(open_memory: Open) -> None:
     memory = open_memory(config=PATIENT)
     for user in ("ann", "bob"):
