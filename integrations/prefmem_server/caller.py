@@ -12,9 +12,9 @@ from prefmem_server.auth import USER_HEADER, Principal, Scope, authenticated, cl
 from prefmem_server.metrics import Metrics
 from prefmem_server.problems import MEDIA_TYPE, Problem
 
-__all__ = ["SCHEMES", "Admits", "Caller", "Erases", "Reads", "Writes", "refusals"]
+__all__ = ["SCHEMES", "Admits", "Caller", "Erases", "Known", "Reads", "Writes", "refusals"]
 
-_ADMITTED = Annotated[Principal, Depends(authenticated)]
+Known: TypeAlias = Annotated[Principal, Depends(authenticated)]
 # They stand in the OpenAPI document; `authenticated` is what asks.
 SCHEMES: list[Any] = [
     Security(
@@ -54,7 +54,7 @@ def _caller(request: Request, principal: Principal) -> Caller:
 def _needing(scope: Scope) -> Callable[..., Any]:
     async def caller(
         request: Request,
-        principal: _ADMITTED,
+        principal: Known,
         user: Annotated[
             str | None,
             Header(
@@ -72,14 +72,14 @@ def _needing(scope: Scope) -> Callable[..., Any]:
     return caller
 
 
-async def _erasing(request: Request, principal: _ADMITTED) -> None:
+async def _erasing(request: Request, principal: Known) -> None:
     """Let a user erase themself; a key for all users needs the scope for it."""
     del request
     if principal.user_id is None:
         principal.require("admin")
 
 
-async def _admin(principal: _ADMITTED) -> Principal:
+async def _admin(principal: Known) -> Principal:
     principal.require("admin")
     return principal
 
