@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -22,6 +22,7 @@ from prefmem.feedback.edits import EditPair, FeatureInducer, Observed, cost, ind
 from prefmem.train.progress import Progress, silent
 
 Arm: TypeAlias = Literal["none", "rolling", "single", "ours", "oracle"]
+POOL = Path(__file__).resolve().parent / "pools" / "edits"
 ROLLING = (10, 20, 64)  # last edits that a rolling profile is written from
 OBEYS = 0.9  # probability that the writer keeps to a rule that it understands
 # The kinds of text of one user, and what the user changes in each, in the order of `CHANGES`.
@@ -280,5 +281,4 @@ def _entries(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _read(name: str) -> str:
-    path = files("prefmem.evaluate").joinpath("pools", "edits", f"{name}.txt")
-    return path.read_text(encoding="utf-8")
+    return (POOL / f"{name}.txt").read_text(encoding="utf-8")

@@ -5,14 +5,13 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import MARKDOWN
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from typer.core import TyperCommand
 
 from prefmem.evaluate.metrics import Figure
 
@@ -35,26 +34,8 @@ _COLUMNS = (
 )  # fmt: skip
 _COMPARED = ("complaint rate", "first-turn rate", "regret")
 _COSTED = ("vars", "ledger")
-_MANY = ("--seeds", "--policies", "--sweep")
 _MICROSECONDS, _BYTES, _CARDS = 200, 1024, 100
 _WIDE = 200  # characters of a line where nobody looks at a terminal
-
-
-class ManyValues(TyperCommand):
-    """Lets an option take several values at once: `--seeds 1 2 3`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # click's context; typer carries its own click or not
-        """Read `--seeds 1 2` as `--seeds 1 --seeds 2`."""
-        spread: list[str] = []
-        option, filled = "", False
-        for arg in args:
-            if arg.startswith("-"):
-                option, filled = (arg if arg in _MANY else ""), False
-                spread.append(arg)
-            else:
-                spread += [option, arg] if option and filled else [arg]
-                filled = True
-        return super().parse_args(ctx, spread)
 
 
 @dataclass(frozen=True, slots=True)

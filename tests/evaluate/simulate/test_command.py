@@ -8,8 +8,9 @@ import typer
 from typer.testing import CliRunner
 
 from prefmem.errors import ConfigError, MissingExtraError
+from prefmem.evaluate.publish import ManyValues
 from prefmem.evaluate.simulate import plots, runs
-from prefmem.evaluate.simulate.command import ManyValues, user_model
+from prefmem.evaluate.simulate.command import user_model
 from prefmem.evaluate.simulate.embedders import make
 from prefmem.evaluate.simulate.setting import Setting
 from prefmem.evaluate.simulate.speed import CARDS, measure

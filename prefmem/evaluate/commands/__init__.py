@@ -1,0 +1,1 @@
+"""The commands of `prefmem evaluate`, by what they look at."""
