@@ -1,10 +1,14 @@
-"""JWTs that somebody else signs: `sub` is the user, `tenant` the tenant, `scope` what it may do.
+"""JWTs: `sub` is the user, `tenant` the tenant, `scope` what it may do.
 
-The algorithm follows from the key that was configured, never from the token: HS256 for a secret,
-RS256 for an RSA key, ES256 for a key on P-256, EdDSA for Ed25519.
+`JwtReader` reads those that somebody else signs, `OwnTokens` makes and reads our own. The algorithm
+follows from the key that was configured, never from the token: HS256 for a secret, RS256 for an RSA
+key, ES256 for a key on P-256, EdDSA for Ed25519.
 """
 
-from dataclasses import dataclass
+import hmac
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from prefmem.types import UserKey
 from prefmem_keys.bearer import USUAL, Bearer, Scope
 
 _LEEWAY = 10  # seconds that two clocks may differ
+_ISSUER = "prefmem"  # of our own tokens
 _SHORTEST = 32  # bytes of a secret: what HS256 asks for
 _OURS: dict[str, Scope] = {
     "prefmem:read": "read",
@@ -73,19 +78,8 @@ class JwtReader:
         Raises:
             TokenError: It is not signed by the issuer, not for us, not now, or for no user.
         """
-        try:
-            key, algorithm = self._key(token)
-            claims: dict[str, Any] = jwt.decode(
-                token, key, algorithms=[algorithm], leeway=_LEEWAY,
-                issuer=self._settings.issuer, audience=self._settings.audience,
-                options={"require": ["exp", "iss", "aud", "sub"]},
-            )  # fmt: skip
-        except jwt.ExpiredSignatureError:
-            raise TokenError("the token has expired; get a new one") from None
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-            raise TokenError(  # a hostile token may be anything
-                "the token is not valid here: signature, issuer, audience and sub are checked"
-            ) from None
+        settings = self._settings
+        claims = _claims(token, self._key, issuer=settings.issuer, audience=settings.audience)
         return _bearer(claims)
 
     def _key(self, token: str) -> tuple[Any, str]:
@@ -95,6 +89,76 @@ class JwtReader:
         if named not in self._keys:
             raise jwt.InvalidKeyError
         return self._keys[named]
+
+
+class OwnTokens:
+    """Tokens that the service signs and reads itself: each is for one user, one use and a while.
+
+    Args:
+        secret: At least 32 bytes, the same in every process that is to read them.
+        use: What they are for; those of another use are not read.
+        clock: Seconds since 1970, for signing.
+
+    Raises:
+        ConfigError: The secret is too short.
+    """
+
+    def __init__(self, secret: bytes, use: str, *, clock: Callable[[], float] = time.time) -> None:
+        """Derive the key of this use, so that no other use of the secret opens anything here."""
+        if len(secret) < _SHORTEST:
+            raise ConfigError(
+                f"the secret has {len(secret)} bytes, {_SHORTEST} are needed: "
+                "head -c 48 /dev/urandom | base64"
+            )
+        self._key = hmac.digest(secret, f"prefmem:{use}".encode(), "sha256")
+        self._use, self._clock = f"prefmem:{use}", clock
+
+    def make(self, user: UserKey, scopes: Iterable[Scope], *, seconds: int) -> tuple[str, int]:
+        """Sign a token.
+
+        Returns:
+            The token, and when it ends in seconds since 1970.
+
+        Raises:
+            InputError: It would be for nothing: no scope is given.
+        """
+        now, named = int(self._clock()), sorted(f"prefmem:{scope}" for scope in scopes)
+        if not named:
+            raise InputError("a token needs a scope: read, write or both")
+        claims = {
+            "iss": _ISSUER, "aud": self._use, "sub": user.user_id, "tenant": user.tenant,
+            "scope": " ".join(named),
+            "iat": now, "exp": now + seconds,
+        }  # fmt: skip
+        return jwt.encode(claims, self._key, algorithm="HS256"), now + seconds
+
+    def read(self, token: str) -> Bearer:
+        """Give whom a token speaks for.
+
+        Raises:
+            TokenError: It was not signed here, is for another use, or is over.
+        """
+        claims = _claims(token, lambda _: (self._key, "HS256"), issuer=_ISSUER, audience=self._use)
+        return replace(_bearer(claims), name="link")
+
+
+def _claims(
+    token: str, key_of: Callable[[str], tuple[Any, str]], *, issuer: str, audience: str
+) -> dict[str, Any]:
+    """Check a token and give what it claims; the algorithm belongs to the key."""
+    try:
+        key, algorithm = key_of(token)
+        claims: dict[str, Any] = jwt.decode(
+            token, key, algorithms=[algorithm], leeway=_LEEWAY, issuer=issuer, audience=audience,
+            options={"require": ["exp", "iss", "aud", "sub"]},
+        )  # fmt: skip
+    except jwt.ExpiredSignatureError:
+        raise TokenError("the token has expired; get a new one") from None
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
+        raise TokenError(  # a hostile token may be anything
+            "the token is not valid here: signature, issuer, audience and sub are checked"
+        ) from None
+    return claims
 
 
 def _bearer(claims: dict[str, Any]) -> Bearer:

@@ -37,6 +37,7 @@ class Principal:
         scopes: `read` looks, `write` learns and changes, `admin` erases users, flushes and reads
             the metrics.
         rate: Its own limit; None for the server's.
+        expires_at: When it ends, in seconds since 1970; None for no end.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Principal:
     user_id: str | None
     scopes: frozenset[Scope] = bearer.USUAL
     rate: Rate | None = None
+    expires_at: int | None = None
 
     @classmethod
     def of(cls, sender: bearer.Bearer) -> "Principal":
@@ -51,7 +53,9 @@ class Principal:
         rate = None
         if sender.rate is not None:
             rate = Rate(sender.rate, max(1.0, sender.burst or 2 * sender.rate))
-        return cls(sender.name, sender.tenant, sender.user_id, sender.scopes, rate)
+        return cls(
+            sender.name, sender.tenant, sender.user_id, sender.scopes, rate, sender.expires_at
+        )
 
     def acting_for(self, claimed: str | None) -> str:
         """Give the id of the user that the request is about.
@@ -140,6 +144,15 @@ class Gate:
                 needed, 429 when it was too many.
         """
         principal = self._local(request) if self._open else self._known(request)
+        self.count(principal)
+        return principal
+
+    def count(self, principal: Principal) -> None:
+        """Count a request.
+
+        Raises:
+            HTTPException: 429, when it was too many.
+        """
         wait = self._limiter.take(
             (principal.name, principal.tenant, principal.user_id), principal.rate
         )
@@ -149,12 +162,13 @@ class Gate:
                 f"too many requests with this key; wait {wait:.0f} s",
                 headers={"Retry-After": f"{wait:.0f}"},
             )
-        return principal
 
     def _known(self, request: Request) -> Principal:
-        given = _credentials(request)
+        given = credentials(request)
         if given is None:
-            raise _unknown("send a key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'", None)
+            raise unauthorized(
+                "send a key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'", None
+            )
         digest, found = sha256(given).digest(), None
         for known, principal in self._keys:  # all of them, so that the time tells nothing
             if hmac.compare_digest(known, digest):
@@ -163,7 +177,7 @@ class Gate:
             return found
         if self._tokens is not None and given.count(b".") == 2:
             return self._tokens.read(given.decode("ascii", "replace"))
-        raise _unknown("the key is not known here", "invalid_token")
+        raise unauthorized("the key is not known here", "invalid_token")
 
     def _local(self, request: Request) -> Principal:
         host = request.headers.get("host", "localhost")
@@ -224,13 +238,17 @@ def _decoded(sent: bytes) -> str:
     return unquote_to_bytes(sent).decode("utf-8")
 
 
-def _credentials(request: Request) -> bytes | None:
-    """Find the key or token of a request; `Authorization` goes before `X-API-Key`."""
+def credentials(request: Request) -> bytes | None:
+    """Find the key or token of a request; `Authorization` goes before `X-API-Key`.
+
+    Raises:
+        HTTPException: 401; the header `Authorization` has another form.
+    """
     written = request.headers.get("authorization")
     if written is not None:
         scheme, _, token = written.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise _unknown(
+            raise unauthorized(
                 "the header Authorization needs the form 'Bearer KEY'", "invalid_request"
             )
         return token.strip().encode("latin-1")
@@ -238,6 +256,7 @@ def _credentials(request: Request) -> bytes | None:
     return key.strip().encode("latin-1") if key else None
 
 
-def _unknown(why: str, error: str | None) -> HTTPException:
+def unauthorized(why: str, error: str | None) -> HTTPException:
+    """Make the refusal of a request without a key or token that opens."""
     challenge = f'{CHALLENGE}, error="{error}"' if error else CHALLENGE
     return HTTPException(401, why, headers={"WWW-Authenticate": challenge})

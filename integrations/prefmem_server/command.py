@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from prefmem import PreferenceMemory
+    from prefmem_server.me import MeSettings
     from prefmem_server.proxy_settings import ProxySettings
     from prefmem_server.settings import ServerSettings
     from prefmem_server.tokens import JwtSettings
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _NEEDED = ("fastapi", "uvicorn", "jwt", "prometheus_client", "httpx")
-_KEYS, _TOKENS, _PROXY = "Keys", "Tokens", "Proxy"
+_KEYS, _TOKENS, _PROXY, _ME = "Keys", "Tokens", "Proxy", "The users' own page"
 
 TokenFile: TypeAlias = Path | None
 
@@ -123,6 +124,34 @@ def serve(
         float,
         typer.Option(rich_help_panel=_PROXY, help="Seconds that finding the rules may take."),
     ] = 0.4,
+    me: Annotated[
+        bool,
+        typer.Option(
+            "--me", rich_help_panel=_ME,
+            help="Serve users their own page, by links: POST /v1/me/link.",
+        ),
+    ] = False,
+    embed: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="PREFMEM_EMBED", rich_help_panel=_ME, metavar="ORIGIN",
+            help="May show the page in a frame: https://app.example; may be given again.",
+        ),
+    ] = None,
+    link_secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PREFMEM_LINK_SECRET_FILE", rich_help_panel=_ME,
+            help="Signs the links, for several processes and beyond a restart.",
+        ),
+    ] = None,
+    public_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="PREFMEM_PUBLIC_URL", rich_help_panel=_ME, metavar="URL",
+            help="Where this server is reached from outside, for the links.",
+        ),
+    ] = None,
     rate: Annotated[
         float, typer.Option(min=0, help="Requests a second for each key; 0 for no limit.")
     ] = 100.0,
@@ -162,11 +191,17 @@ def serve(
             upstream=upstream, api_key=upstream_key, placement=placement,
             on_missing_user=without_user, passthrough=passthrough, recall_timeout=recall_timeout,
         )  # fmt: skip
-    settings.gate()  # refuses before the store is made
+    own_page = None
+    if me or embed:
+        from prefmem_server.me import MeSettings
+
+        own_page = MeSettings(tuple(embed or ()), link_secret_file, public_url)
+        own_page.tokens()  # these two refuse before the store is made
+    settings.gate()
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each upstream call
     with opened(ctx, db, "", agents=agents) as memory:
-        _run(memory, settings, host, port, proxy)
+        _run(memory, settings, host, port, proxy, own_page)
 
 
 def _run(
@@ -175,6 +210,7 @@ def _run(
     host: str,
     port: int,
     proxy: "ProxySettings | None",
+    own_page: "MeSettings | None",
 ) -> None:
     import uvicorn
 
@@ -186,8 +222,13 @@ def _run(
         from prefmem_server.proxy import proxy_router
 
         routers.append(proxy_router(memory, proxy, counts=counts))
+    app = create_app(memory, settings=settings, routers=routers, counts=counts)
+    if own_page is not None:
+        from prefmem_server.me import add_me
+
+        add_me(app, settings=own_page)
     uvicorn.run(
-        create_app(memory, settings=settings, routers=routers, counts=counts),
+        app,
         host=host, port=port, log_config=None, access_log=False, server_header=False, ws="none",
         lifespan="on",
         timeout_graceful_shutdown=max(1, int(settings.drain_seconds)),
