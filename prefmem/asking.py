@@ -226,7 +226,8 @@ class Asking:
             self._writing += 1
         began = monotonic()
         try:
-            return _texts(self._agent.rules(query, user=user, context=context))
+            with self._parts.calls.part("agent"):
+                return _texts(self._agent.rules(query, user=user, context=context))
         finally:
             with self._lock:
                 self._writing -= 1

@@ -14,7 +14,6 @@ from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
-from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -41,10 +40,11 @@ from prefmem.errors import (
 )
 from prefmem.extract.ground import grounded
 from prefmem.feedback.kept import Inducer, edit_key, newly_borne_out
+from prefmem.guard.calls import Call, Listener, verb
 from prefmem.guard.course import Leg
 from prefmem.guard.health import Health, PartHealth
 from prefmem.guard.parts import Parts
-from prefmem.guard.record import note_learning, told
+from prefmem.guard.record import Learning, noted, outcome, told, verdicts
 from prefmem.ids import rule_hash, user_turn_keys
 from prefmem.interaction import Entry, KeptEdit, Observation, Offer, Timeline, UserState
 from prefmem.job import Backlog, GoneError, Job
@@ -206,6 +206,7 @@ class PreferenceMemory(Beside):
 
     # From dialogue to cards
 
+    @verb
     def learn(
         self, messages: Iterable[Message], *, user_id: str, session_id: str = ""
     ) -> LearnReport:
@@ -235,10 +236,9 @@ class PreferenceMemory(Beside):
         self, user: UserKey, turns: Sequence[Turn], session_id: str, job: Job | None = None
     ) -> LearnReport:
         """Learn from turns, and say how much that was."""
-        began = monotonic()
-        report = self._learn(user, turns, session_id, job)
-        self._parts.count_learned(**told(report))
-        note_learning(report, user, self._secret, monotonic() - began, later=job is not None)
+        with noted(Learning(user, session_id, "dialogue", job), self._secret) as learning:
+            report = learning.report = self._learn(user, turns, session_id, job)
+        self._parts.tally("learned", told(report))
         return report
 
     def _learn(
@@ -296,6 +296,7 @@ class PreferenceMemory(Beside):
             events, turns=taught, skipped=sum(turn.role == "user" for turn in turns) - taught
         )
 
+    @verb
     def learn_later(
         self, messages: Iterable[Message], *, user_id: str, session_id: str = ""
     ) -> bool:
@@ -393,6 +394,7 @@ class PreferenceMemory(Beside):
         memory._tenant, memory._owner = tenant, self._owner or self
         return memory
 
+    @verb
     def learn_from_edit(
         self,
         draft: str,
@@ -441,9 +443,14 @@ class PreferenceMemory(Beside):
                 return ()
             return (recorder.record("learn", f"edit:{key}", drafts),)
 
-        events = self._write(user, [(rule, None) for rule in rules], "inferred", session_id, write)
-        return reported(events, turns=len(events), skipped=1 - len(events))
+        with noted(Learning(user, session_id, "edit"), self._secret) as learning:
+            said = [(rule, None) for rule in rules]
+            events = self._write(user, said, "inferred", session_id, write)
+            learning.report = reported(events, turns=len(events), skipped=1 - len(events))
+        self._parts.tally("learned", told(learning.report))
+        return learning.report
 
+    @verb
     def command(self, messages: Iterable[Message], *, user_id: str, session_id: str = "") -> Obeyed:
         """Carry out what the user tells the memory in the last turn, at once and once.
 
@@ -483,6 +490,7 @@ class PreferenceMemory(Beside):
             seconds=self.config.hand_over_ms / 1000,
         )
 
+    @verb
     def feedback(
         self,
         recall: Recall | str,
@@ -528,6 +536,7 @@ class PreferenceMemory(Beside):
 
     # From a query to the prompt
 
+    @verb
     def recall(
         self,
         query: str | Iterable[Message],
@@ -592,10 +601,13 @@ class PreferenceMemory(Beside):
 
         def find() -> Recall:
             if strict:
-                return self._recalled(request, Leg())
+                return self._recalled(request, Leg(self._parts.calls))
             return self._in_time(request, lambda leg: self._recalled(request, leg), timeout)
 
-        return self._with_agent(request, find, timeout, strict=strict)
+        recall = self._with_agent(request, find, timeout, strict=strict)
+        self._parts.tally("recalled", {outcome(recall): 1})
+        self._parts.tally("verdicts", verdicts(recall))
+        return recall
 
     def _recalled(self, request: Request, leg: Leg[Recall]) -> Recall:
         """Search and rerank; where a part is late, another leg goes on with what is there."""
@@ -671,13 +683,28 @@ class PreferenceMemory(Beside):
 
         Asks no store; `backlog` tells what waits there.
         """
-        parts = self._parts
+        parts, calls = self._parts, self._parts.calls
+        times = calls.times("part")
         return Health(
-            {name: PartHealth.of(breaker) for name, breaker in parts.breakers.items()},
-            self.degraded, parts.recalls.times, parts.learned, parts.pool.stuck,
-            self._cache.size_bytes,
+            {name: PartHealth.of(b, times.get(name)) for name, b in parts.breakers.items()},
+            self.degraded, parts.recalls.times, parts.tallied("learned"), parts.pool.stuck,
+            self._cache.size_bytes, parts.tallied("recalled"), parts.tallied("verdicts"),
+            Counter(self._usage.heard), parts.tallied("erased"), calls.times("verb"),
+            calls.failures("verb"),
         )  # fmt: skip
 
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Let a listener stand around every call of a verb, and of the parts that it asks.
+
+        For tracing and figures: see `prefmem.guard.calls`. It hears the calls of all tenants, and
+        what users say is among their arguments.
+
+        Returns:
+            What ends it.
+        """
+        return self._parts.calls.listen(listener)
+
+    @verb
     def render(
         self,
         recalled: Recall | Iterable[str],
@@ -710,6 +737,7 @@ class PreferenceMemory(Beside):
 
     # Cards by hand
 
+    @verb
     def add(
         self,
         condition: str,
@@ -769,6 +797,7 @@ class PreferenceMemory(Beside):
             )
         return event.changes[0].card
 
+    @verb
     def edit(
         self,
         card_id: str,
@@ -820,6 +849,7 @@ class PreferenceMemory(Beside):
                     )  # fmt: skip
                     return changes[0].card
 
+    @verb
     def forget(self, card_id: str, *, user_id: str, actor: str = "user") -> None:
         """Remove a card for good: text, vector, evidence, links, and its traces in the log.
 
@@ -846,7 +876,9 @@ class PreferenceMemory(Beside):
                 log = transaction.interactions()
                 transaction.save_state(self._usage.replayed(user, log, index))
         self._cache.drop(user)
+        self._parts.tally("erased", {"cards": 1})
 
+    @verb
     def forget_user(self, *, user_id: str, actor: str = "user") -> Erasure:
         """Remove everything held about a user, and report what was removed.
 
@@ -861,6 +893,7 @@ class PreferenceMemory(Beside):
         now = self._clock()
         return self._erased([user], lambda: self._store.forget_user(user, actor=actor, at=now))
 
+    @verb
     def forget_users(self, user_ids: Iterable[str], *, actor: str = "user") -> Erasure:
         """Remove everything held about many users, and clear the freed bytes once for all of them.
 
@@ -879,6 +912,7 @@ class PreferenceMemory(Beside):
             lambda: upkeep.summed([store.forget_user(u, actor=actor, at=now) for u in users]),
         )
 
+    @verb
     def undo(self, event_id: str, *, user_id: str) -> Event:
         """Take one event back: its cards are as they were before it, bit for bit.
 
@@ -1153,8 +1187,10 @@ class PreferenceMemory(Beside):
 
     def _learn_job(self, job: Job) -> None:
         """Learn a window that waited, and remove it; nothing if it is gone."""
-        with suppress(GoneError):
-            self.in_tenant(job.user.tenant)._learned(job.user, job.turns, job.session_id, job)
+        user, session_id = job.user, job.session_id
+        call = Call("job", "verb", user.tenant, user.user_id, {"job": job})
+        with self._parts.calls.under_way(call), suppress(GoneError):
+            call.result = self.in_tenant(user.tenant)._learned(user, job.turns, session_id, job)
 
     def _obey(
         self,

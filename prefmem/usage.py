@@ -98,6 +98,7 @@ class Usage:
 
     Attributes:
         dropped: Offers that could not be logged, and follow-ups that could not be judged, by kind.
+        heard: Follow-ups and scores that were learned from, by what they show.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Usage:
         """Put the parts together."""
         self.model, self.judge = model, judge
         self.dropped: Counter[str] = Counter()
+        self.heard: Counter[str] = Counter()
         self._store, self._embedder, self._logs = store, embedder, logs
 
     # From candidates to an offer
@@ -261,6 +263,8 @@ class Usage:
         news = [(entry, offer) for entry, offer in entries if transaction.note(entry)]
         for entry, offer in news:
             state = self._next(state, entry, offer, index)
+            if isinstance(said := entry.payload, Observation) and (said.heard or said.recall_id):
+                self.heard[said.label] += 1
         if not news:
             return None
         transaction.save_state(state)

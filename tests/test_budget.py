@@ -490,9 +490,11 @@ def test_a_line_of_log_for_each_learning_without_a_word(
     one, two = [json.loads(r.getMessage()) for r in caplog.records if r.name == "prefmem.learn"]
     assert "zanzibar" not in caplog.text
     assert set(one) == {
-        "event", "user", "turns", "skipped", "added", "updated", "closed", "quarantined", "ms",
-        "later",
+        "event", "at", "source", "outcome", "user", "session", "turns", "skipped", "added",
+        "updated", "closed", "quarantined", "ms", "later",
     }  # fmt: skip
+    assert set(two) - set(one) == {"tries", "waited_ms"}
+    assert (one["source"], one["outcome"], two["outcome"]) == ("dialogue", "learned", "learned")
     assert (one["turns"], one["skipped"], one["added"], one["later"]) == (0, 1, 0, False)
     assert (two["turns"], two["added"], two["later"]) == (1, 1, True)
     assert one["user"] != two["user"]

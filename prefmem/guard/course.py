@@ -21,6 +21,7 @@ from prefmem.errors import (
     StoreError,
 )
 from prefmem.guard.breaker import Breaker, Ticket
+from prefmem.guard.calls import Calls
 from prefmem.guard.pool import Pool, Task
 
 Part: TypeAlias = Literal["store", "embedder", "reranker", "extractor", "judge", "agent"]
@@ -45,6 +46,7 @@ class Leg(Generic[T]):
     tells a number and hangs over the rest has not.
 
     Args:
+        calls: Counts, times and tells what is asked.
         course: The recall; None where nothing is limited, and what fails raises.
 
     Attributes:
@@ -52,8 +54,9 @@ class Leg(Generic[T]):
         waits_for: Leave to ask the part that it waits for.
     """
 
-    def __init__(self, course: "Course[T] | None" = None) -> None:
+    def __init__(self, calls: Calls, course: "Course[T] | None" = None) -> None:
         """Miss nothing yet."""
+        self._calls = calls
         self.missing: set[str] = set()
         self.waits_for: Ticket | None = None
         self._course = course
@@ -71,13 +74,15 @@ class Leg(Generic[T]):
             MissingPartError: It failed, or is left alone.
         """
         if self._course is None:
-            return call()
+            with self._calls.part(part):
+                return call()
         ticket = self._tickets.get(part)
         try:
             if ticket is None:
                 ticket = self._tickets[part] = self._course.breakers[part].enter()
             self.waits_for = ticket
-            return call()
+            with self._calls.part(part):
+                return call()
         except Exception as error:
             if misused(error):
                 raise
@@ -129,6 +134,7 @@ class Course(Generic[T]):
     Args:
         pool: Its threads.
         breakers: By part.
+        calls: Counts, times and tells what is asked.
 
     Attributes:
         breakers: By part.
@@ -138,14 +144,14 @@ class Course(Generic[T]):
         passed: Which limit passed.
     """
 
-    def __init__(self, pool: Pool, breakers: Mapping[Part, Breaker]) -> None:
+    def __init__(self, pool: Pool, breakers: Mapping[Part, Breaker], calls: Calls) -> None:
         """Begin nothing yet."""
         self.breakers = breakers
         self.finish: Callable[[Leg[T]], T] | None = None
         self.late = False
         self.result: T | None = None
         self.passed: Limit = ""
-        self._pool = pool
+        self._pool, self._calls = pool, calls
         self._legs: list[tuple[Leg[T], Task]] = []
         self._error: BaseException | None = None
         self._closed, self._running = False, 0
@@ -199,7 +205,7 @@ class Course(Generic[T]):
 
     def _begin(self, work: Callable[[Leg[T]], T]) -> Leg[T]:
         """Let a thread do the work."""
-        leg = Leg(self)
+        leg = Leg(self._calls, self)
         with self._lock:
             self._running += 1
 

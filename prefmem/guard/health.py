@@ -19,16 +19,18 @@ class PartHealth:
             it is tried again.
         failures: Calls that it failed at or was late for, of all time.
         refused: Calls that it was spared while it was left alone.
+        times: How long calls of it took.
     """
 
     state: BreakerState
     failures: int
     refused: int
+    times: "Times"
 
     @classmethod
-    def of(cls, breaker: Breaker) -> "PartHealth":
+    def of(cls, breaker: Breaker, times: "Times | None" = None) -> "PartHealth":
         """Read a breaker."""
-        return cls(breaker.state, breaker.failures, breaker.refused)
+        return cls(breaker.state, breaker.failures, breaker.refused, times or NEVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,9 @@ class Times:
         return 0.0
 
 
+NEVER = Times((0,) * (len(BOUNDS) + 1), 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """How a memory is; asks no store.
@@ -71,6 +76,14 @@ class Health:
         learned: Turns, cards and `quarantined` cards that were learned by this process.
         hanging: Calls that were given up and have not come back.
         cache_bytes: Memory that users' indexes take.
+        recalled: Recalls by how they ended: `injected`, `abstained`, `empty` for users without a
+            card to consider, `failed`.
+        verdicts: Candidates of these recalls, by `Verdict.reason`.
+        followups: What came back, by what it shows: `satisfied`, `dissatisfied`, `neutral`.
+        erased: `users` and `cards` that were forgotten for good.
+        verbs: How long calls of the memory took, by verb, `job` for windows learned in the
+            background; those that raised, too.
+        failed: Calls that raised, by verb.
     """
 
     parts: Mapping[str, PartHealth]
@@ -79,6 +92,12 @@ class Health:
     learned: Mapping[str, int] = field(default_factory=dict[str, int])
     hanging: int = 0
     cache_bytes: int = 0
+    recalled: Mapping[str, int] = field(default_factory=dict[str, int])
+    verdicts: Mapping[str, int] = field(default_factory=dict[str, int])
+    followups: Mapping[str, int] = field(default_factory=dict[str, int])
+    erased: Mapping[str, int] = field(default_factory=dict[str, int])
+    verbs: Mapping[str, Times] = field(default_factory=dict[str, Times])
+    failed: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def well(self) -> bool:

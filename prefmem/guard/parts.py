@@ -2,19 +2,21 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
-from typing import TypeVar, get_args
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from prefmem.errors import PrefmemError, StoreError, StoreUnavailableError
 from prefmem.guard.breaker import Breaker
+from prefmem.guard.calls import Calls
 from prefmem.guard.course import Course, Leg, Part, spared
 from prefmem.guard.health import Stopwatch
 from prefmem.guard.pool import Pool, Task
 from prefmem.interaction import Followup, Judgement
 from prefmem.protocols import Judge
 
+Tally: TypeAlias = Literal["learned", "recalled", "verdicts", "erased"]
 T = TypeVar("T")
 
 
@@ -28,6 +30,7 @@ class Parts:
     Attributes:
         breakers: By part.
         pool: Threads for calls that may hang.
+        calls: Counts, times and tells what is asked.
         recalls: How long recalls took.
     """
 
@@ -37,10 +40,10 @@ class Parts:
         self.breakers: dict[Part, Breaker] = {
             name: Breaker(name, rest=rest, clock=clock) for name in names
         }
-        self.pool = Pool()
+        self.pool, self.calls = Pool(), Calls()
         self.recalls = Stopwatch()
         self._without: Counter[str] = Counter()
-        self._learned: Counter[str] = Counter()
+        self._tallies = {what: Counter[str]() for what in get_args(Tally)}
         self._lock = threading.Lock()
 
     @property
@@ -49,21 +52,20 @@ class Parts:
         with self._lock:
             return Counter(self._without)
 
-    @property
-    def learned(self) -> Counter[str]:
-        """What was learned."""
+    def tallied(self, what: Tally) -> Counter[str]:
+        """What was learned, recalled, decided or erased, by kind."""
         with self._lock:
-            return Counter(self._learned)
+            return Counter(self._tallies[what])
 
     def count(self, *what: str) -> None:
         """Count what was done without."""
         with self._lock:
             self._without.update(what)
 
-    def count_learned(self, **numbers: int) -> None:
-        """Count what was learned."""
+    def tally(self, what: Tally, numbers: Mapping[str, int]) -> None:
+        """Count what was learned, recalled, decided or erased."""
         with self._lock:
-            self._learned.update(numbers)
+            self._tallies[what].update(numbers)
 
     def room(self, *names: Part) -> int | None:
         """Calls that would be let through now by all of these; None for any number."""
@@ -79,7 +81,7 @@ class Parts:
             PrefmemError: The memory is misused: closed, or made with another embedder.
         """
         began = monotonic()
-        course = Course[T](self.pool, self.breakers)
+        course = Course[T](self.pool, self.breakers, self.calls)
         if not self.pool.full:
             course.follow(work, soft=soft, hard=hard, loading=loading)
         self.recalls.took(monotonic() - began)
@@ -97,8 +99,13 @@ class Parts:
                 still be done.
         """
         ticket = self.breakers[part].enter()
+
+        def asked() -> T:
+            with self.calls.part(part):
+                return call()
+
         try:
-            found = self.bounded(call, seconds=seconds)
+            found = self.bounded(asked, seconds=seconds)
         except Exception as error:
             ours = isinstance(error, PrefmemError) and not isinstance(error, StoreError)
             if not ours and not spared(error):
@@ -158,7 +165,8 @@ class Parts:
         breaker = self.breakers[part]
         ticket = breaker.enter() if refuses else breaker.insist()
         try:
-            yield
+            with self.calls.part(part):
+                yield
         except Exception as error:
             if not spared(error):
                 ticket.failed()

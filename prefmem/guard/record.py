@@ -2,11 +2,19 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import blake2b
+from time import monotonic
+from typing import Literal, TypeAlias
 
-from prefmem.types import LearnReport, UserKey
+from prefmem.job import GoneError, Job
+from prefmem.types import LearnReport, Recall, UserKey
 
+Outcome: TypeAlias = Literal["injected", "abstained", "empty", "failed"]
 _log = logging.getLogger("prefmem.learn")
 
 
@@ -23,26 +31,87 @@ def told(report: LearnReport) -> Mapping[str, int]:
     }
 
 
-def note_learning(
-    report: LearnReport, user: UserKey, secret: bytes, seconds: float, *, later: bool
-) -> None:
-    """Log a learning as one line of JSON, where the host lets `prefmem.learn` speak at `INFO`.
+def outcome(recall: Recall) -> Outcome:
+    """Say in a word how a recall ended; `empty` where there was no card to consider."""
+    if recall.failed:
+        return "failed"
+    if recall.rules:
+        return "injected"
+    return "abstained" if recall.candidates else "empty"
+
+
+def verdicts(recall: Recall) -> Counter[str]:
+    """Count what was decided about the candidates of a recall, and what an agent wrote."""
+    written = (one.verdict for one in recall.written)
+    return Counter(verdict.reason for verdict in (*recall.verdicts, *written))
+
+
+@dataclass(slots=True)
+class Learning:
+    """A learning that is under way.
+
+    Attributes:
+        user: Whose words.
+        session_id: The conversation.
+        source: `dialogue`, or `edit`.
+        job: The window, where it is learned in the background.
+        report: What was learned; None until then.
+    """
+
+    user: UserKey
+    session_id: str
+    source: Literal["dialogue", "edit"]
+    job: Job | None = None
+    report: LearnReport | None = None
+
+
+@contextmanager
+def noted(learning: Learning, secret: bytes) -> Generator[Learning]:
+    """Log what is learned within as one line of JSON, also where it fails.
+
+    The host lets `prefmem.learn` speak at `INFO`. User and session stand there as hashes that hold
+    for one process.
 
     Args:
-        report: What was learned.
-        user: Whose words; the line has a hash of it that holds for one process.
-        secret: Key of the hash.
-        seconds: How long it took.
-        later: Whether it was learned in the background.
+        learning: Gets its report within.
+        secret: Key of the hashes.
     """
     if not _log.isEnabledFor(logging.INFO):
+        yield learning
         return
-    named = f"{user.tenant}\x1f{user.user_id}".encode()
-    line = {
+    began, error = monotonic(), ""
+    try:
+        yield learning
+    except BaseException as failure:
+        error = type(failure).__name__
+        raise
+    finally:
+        _write(learning, secret, monotonic() - began, error)
+
+
+def _write(learning: Learning, secret: bytes, seconds: float, error: str) -> None:
+    user, job = learning.user, learning.job
+    now = datetime.now(UTC)
+    gone = error == GoneError.__name__  # erased, or learned by another worker
+    line: dict[str, object] = {
         "event": "learn",
-        "user": blake2b(named, key=secret[:64], digest_size=8).hexdigest(),
-        **told(report),
+        "at": now.isoformat(timespec="milliseconds"),
+        "source": learning.source,
+        "outcome": "gone" if gone else "failed" if error else "learned",
+        "user": _named(secret, user.tenant, user.user_id),
+        "session": _named(secret, user.tenant, user.user_id, learning.session_id),
+        **told(learning.report or LearnReport()),
         "ms": round(seconds * 1000, 1),
-        "later": later,
+        "later": job is not None,
     }
+    if job is not None:
+        waited = (now - job.queued_at).total_seconds() - seconds
+        line |= {"tries": job.tries, "waited_ms": round(max(0.0, waited) * 1000)}
+    if error and not gone:
+        line["error"] = error
     _log.info("%s", json.dumps(line))
+
+
+def _named(secret: bytes, *names: str) -> str:
+    """Name a user or a conversation by a keyed hash."""
+    return blake2b("\x1f".join(names).encode(), key=secret[:64], digest_size=8).hexdigest()
