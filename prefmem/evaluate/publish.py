@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, cast
 
 import typer
 from rich.box import MARKDOWN
@@ -19,7 +19,6 @@ from typer.core import TyperCommand
 
 from prefmem.evaluate import picture, stamp
 from prefmem.evaluate.table import Lines, Part, Table, grid, markdown, text
-from prefmem.train.progress import Progress as Tell
 
 Seed = Annotated[int, typer.Option(min=0, help="Of every draw and of the resampling.")]
 Split = Annotated[str, typer.Option(help="test, or dev for development.")]
@@ -31,6 +30,7 @@ Plots = Annotated[bool, typer.Option(help="Whether --out draws the PNG (needs ma
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for machines.")]
 Cache = Annotated[Path, typer.Option(help="Folder for unpacked weights and vectors.")]
 CACHE = Path(typer.get_app_dir("prefmem"))
+Tell: TypeAlias = Callable[[str, int, int], None]  # stage, done, total
 
 _WIDE = 160  # characters of a line where nobody looks at a terminal
 # Options that change where things go or how fast, not what is found; and secrets.
@@ -167,8 +167,7 @@ def command_line(ctx: typer.Context) -> str:
         if option.name in _APART or value == option.get_default(ctx) or value in (None, (), []):
             continue
         flag = option.opts[0] if value is not False else (option.secondary_opts or [""])[0]
-        values: list[object] = list(value) if isinstance(value, (list, tuple)) else [value]
-        words += [flag, *(_shown(one) for one in values if not isinstance(one, bool))]
+        words += [flag, *(_shown(one) for one in _several(value) if not isinstance(one, bool))]
     return shlex.join(words)
 
 
@@ -197,8 +196,12 @@ def _settings(ctx: typer.Context) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(one) for one in _several(value)]
     return value if isinstance(value, (int, float, bool)) or value is None else _shown(value)
+
+
+def _several(value: object) -> list[object]:
+    return list(cast(Iterable[object], value)) if isinstance(value, (list, tuple)) else [value]
 
 
 def _shown(value: object) -> str:

@@ -3,7 +3,9 @@
 import typer
 
 from prefmem.evaluate.agent.command import agent
+from prefmem.evaluate.benchmarks.command import benchmark
 from prefmem.evaluate.commands import living, models, reading, running, using
+from prefmem.evaluate.personas.command import personas
 from prefmem.evaluate.publish import ManyValues
 from prefmem.evaluate.simulate.command import user_model
 
@@ -13,6 +15,7 @@ app.command()(reading.extraction)
 app.command()(using.retrieval)
 app.command()(using.recall)
 app.command()(using.relations)
+app.command()(using.evolution)
 app.command()(reading.followups)
 app.command(cls=ManyValues)(reading.edits)
 app.command()(using.elicitation)
@@ -21,4 +24,6 @@ app.command()(living.talk)
 app.command()(models.rendering)
 app.command()(models.smollm2)
 app.command()(agent)
+app.command(cls=ManyValues)(personas)
+app.command()(benchmark)
 app.command()(running.cost)

@@ -161,7 +161,10 @@ def test_the_command_is_told_without_addresses() -> None:
 def test_without_matplotlib_nothing_is_measured_in_vain(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(picture, "find_spec", lambda name: None)
+    def absent(name: str) -> None:
+        assert name == "matplotlib"
+
+    monkeypatch.setattr(picture, "find_spec", absent)
     done_work.clear()
     done = run("--out", str(tmp_path))
     assert isinstance(done.exception, MissingExtraError)

@@ -117,3 +117,27 @@ def elicitation(
         about="Synthetic profiles of 20 yes-or-no dimensions behind 4 traits, an assumption: how "
         "much of the rest do a few questions tell?",
     )  # fmt: skip
+
+
+def evolution(
+    ctx: typer.Context,
+    split: Split = "test",
+    seed: Seed = 0,
+    out: OutFolder = None,
+    plots: Plots = True,
+    as_json: Json = False,
+) -> None:
+    """Live through written changes of mind: what is in force, and what is injected, on a day."""
+    from prefmem.evaluate.changes import POOL
+    from prefmem.evaluate.evolution import measure
+
+    path = POOL / f"{known_split(split)}.txt"
+    publish(
+        ctx, f"Rules that change, {split} split",
+        lambda tell: Measured(measure(path, seed=seed, progress=tell)),
+        seed=seed, data=[path],
+        about="Written users say a rule and, weeks later, another value, the opposite, an end, an "
+        "exception, the same again, or 'undo that'; then they ask. Everything is the product's "
+        "own: extraction, comparison with what is stored, expiry, commands, ranking. *Over* counts "
+        "rules that had been learned.",
+    )  # fmt: skip
