@@ -112,10 +112,10 @@ class Calls:
             with self._lock:
                 watch = self._watches.setdefault((call.kind, call.name), Stopwatch())
         watch.took(monotonic() - began)
-        kind = None if error is None else type(error)
+        kind, trace = (type(error), error.__traceback__) if error else (None, None)
         for listener, context in reversed(heard):
             try:
-                context.__exit__(kind, error, error and error.__traceback__)
+                context.__exit__(kind, error, trace)
             except Exception as failure:  # noqa: BLE001  # as in `_begun`
                 _failed(listener, failure)
 
