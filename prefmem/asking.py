@@ -84,6 +84,16 @@ class Asked:
         self.dropped = False  # the user is forgotten: nothing of this may be held
 
 
+class _Kept:
+    """An agent that is asked alone, and keeps what it has."""
+
+    def __init__(self, agent: RuleWriter) -> None:
+        self.version, self.rules = agent.version, agent.rules
+
+    def forget_user(self, user: UserKey) -> int:
+        raise InputError("a supposing memory cannot erase a user; use the memory")
+
+
 class Asking:
     """Asks an agent, and holds what it wrote; threads may share it.
 
@@ -108,6 +118,10 @@ class Asking:
         self._under_way: dict[tuple[UserKey, bytes], Asked] = {}
         self._writing, self._took = 0, 0.0  # answers under way; seconds that the last one took
         self._lock = threading.Lock()
+
+    def afresh(self, parts: Parts) -> "Asking":
+        """Give one that asks the same agent, holds nothing yet, and cannot make it forget."""
+        return Asking(_Kept(self._agent), parts, self._secret)
 
     def begin(self, user: UserKey, query: str, context: str) -> Asked:
         """Ask on another thread; a question that is under way is asked once."""

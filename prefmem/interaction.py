@@ -295,3 +295,67 @@ class Timeline:
     interactions: tuple[Entry, ...]
     standings: tuple[Standing, ...]
     numbers: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One card as a recall of the past considered it.
+
+    Attributes:
+        card_id: The card.
+        relevance: Calibrated probability that it applied, in [0, 1], as logged.
+        belief: Probability that injecting it was right where it applied, in [0, 1], worked out anew
+            from what had come back by then; None where the card is not active any more.
+        worth: Both together, on the scale of relevance; None as above.
+        chance: Probability with which the policy injected it, in [0, 1], as logged.
+        injected: Whether it was injected.
+        reason: Why, or why not.
+    """
+
+    card_id: str
+    relevance: float
+    belief: float | None
+    worth: float | None
+    chance: float
+    injected: bool
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came back on a recall.
+
+    Attributes:
+        label: What it shows about the answer.
+        reward: The same as a number, in [-1, 1].
+        heard: Whether it was read off a follow-up; False for a button or a command.
+        at: When, UTC.
+    """
+
+    label: Label
+    reward: float
+    heard: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PastRecall:
+    """A recall that was logged. What was asked is not kept.
+
+    Attributes:
+        recall_id: The recall.
+        session_id: Its conversation.
+        at: When, UTC.
+        model: Name of the user model that chose.
+        floor: Relevance that a conditional rule needs without a word on it in the call, in [0, 1].
+        candidates: The cards that were considered and not forgotten since, best first.
+        answers: What came back on it, oldest first.
+    """
+
+    recall_id: str
+    session_id: str
+    at: datetime
+    model: str
+    floor: float
+    candidates: tuple[Considered, ...]
+    answers: tuple[Answered, ...]

@@ -46,7 +46,15 @@ from prefmem.guard.health import Health, PartHealth
 from prefmem.guard.parts import Parts
 from prefmem.guard.record import Learning, noted, outcome, told, verdicts
 from prefmem.ids import rule_hash, user_turn_keys
-from prefmem.interaction import Entry, KeptEdit, Observation, Offer, Timeline, UserState
+from prefmem.interaction import (
+    Entry,
+    KeptEdit,
+    Observation,
+    Offer,
+    PastRecall,
+    Timeline,
+    UserState,
+)
 from prefmem.job import Backlog, GoneError, Job
 from prefmem.messages import Message, clean, to_turns
 from prefmem.models.compressor import Compressor
@@ -75,6 +83,7 @@ from prefmem.steps import Request, rule_of
 from prefmem.stores.codec import Export
 from prefmem.stores.faiss import IndexCache, UserIndex
 from prefmem.stores.keys import UserKeys
+from prefmem.stores.pencil import Pencil
 from prefmem.types import (
     LIVE,
     MAX_ID_BYTES,
@@ -392,6 +401,23 @@ class PreferenceMemory(Beside):
         """
         memory = copy(self)
         memory._tenant, memory._owner = tenant, self._owner or self
+        return memory
+
+    def supposing(self) -> Self:
+        """Give this memory in pencil: what is changed in it is seen by it alone, and never kept.
+
+        For asking what would be: a recall leaves no receipt, teaches nothing and counts in no
+        figure, and after an `edit`, `add`, `forget`, `undo` or `learn` it is the recall that there
+        would be. It is for one thread, and gone when it is dropped; it does not queue, erase a user
+        or take feedback.
+        """
+        memory, parts = copy(self), Parts(rest=self.config.breaker_rest)
+        store = memory._store = Pencil(self._store)
+        memory._owner, memory._parts = self._owner or self, parts
+        memory._cache = IndexCache(self.config.cache_bytes)
+        memory._outbox = Outbox(store, self.config, clock=self._clock)
+        memory._usage = Usage(store, self._usage.model, None, self.embedder, logs=False)
+        memory._asking = self._asking and self._asking.afresh(parts)
         return memory
 
     @verb
@@ -1018,6 +1044,41 @@ class PreferenceMemory(Beside):
             usage.replay(user, self._index(user), limit=self.config.limit, floor=self._floor)
         )
 
+    def recalls(
+        self, *, user_id: str, newest: int = 20, skip: int = 0, recall_id: str | None = None
+    ) -> tuple[PastRecall, ...]:
+        """Look at recalls of the past: what was considered, what was injected, and what came back.
+
+        Recalls with a candidate are logged, by the numbers of their cards; what was asked is not
+        kept.
+
+        Args:
+            user_id: The user.
+            newest: How many, newest first.
+            skip: How many of the newest are left out.
+            recall_id: Only this one.
+
+        Raises:
+            InputError: A number is below 0.
+            NotFoundError: The user has no such recall in the log.
+        """
+        if newest < 0 or skip < 0:
+            raise InputError(f"newest={newest!r}, skip={skip!r}: numbers from 0 on are needed")
+        user = self._user(user_id)
+        log = self._store.interactions(user)
+        ids = [e.payload.recall_id for e in reversed(log) if isinstance(e.payload, Offer)]
+        only = frozenset(ids[skip : skip + newest] if recall_id is None else {recall_id} & {*ids})
+        if recall_id is not None and not only:
+            raise NotFoundError(f"user {user_id!r} has no recall {recall_id!r} in the log")
+        past = self._usage.past(
+            user, log, self._index(user), only=only, limit=self.config.limit, floor=self._floor
+        )
+        return tuple(reversed(tuple(past)))
+
+    def users(self) -> tuple[str, ...]:
+        """List the ids of the tenant's users who have anything in the store, in order."""
+        return self._store.users(self._tenant)
+
     # Taking data along
 
     def export(self, *, user_id: str, actor: str = "user") -> dict[str, Any]:
@@ -1242,6 +1303,8 @@ class PreferenceMemory(Beside):
     alearn_from_edit = twin(learn_from_edit)
     afeedback = twin(feedback)
     areplay = twin(replay)
+    arecalls = twin(recalls)
+    ausers = twin(users)
     arecall = twin(recall)
     arender = twin(render)
     aadd = twin(add)

@@ -5,7 +5,7 @@ follow-up  ─ judge ─▶ observation ─ observe ─▶ state ─▶ store   
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
@@ -16,7 +16,9 @@ from prefmem.errors import NotFoundError
 from prefmem.feedback.sentences import sentences
 from prefmem.ids import fold_text
 from prefmem.interaction import (
+    Answered,
     Choice,
+    Considered,
     Deck,
     Entry,
     Followup,
@@ -25,6 +27,7 @@ from prefmem.interaction import (
     Numbers,
     Observation,
     Offer,
+    PastRecall,
     Slate,
     Standing,
     UserState,
@@ -331,18 +334,9 @@ class Usage:
     ) -> Iterator[Replayed]:
         """Say for each logged recall what was shown, and what this user model would have shown."""
         names = {number: card_id for card_id, number in self._store.numbers(user).items()}
-        state, offers = self.model.fresh(user.user_id), dict[str, Offer]()
-        for entry in self._store.interactions(user):
-            if not isinstance(entry.payload, Offer):
-                about = offers.get(entry.payload.recall_id)
-                state = self._next(state, entry, about, index)
-                continue
-            offer = offers[entry.payload.recall_id] = entry.payload
-            rows = np.array([index.row_of(n) for n in offer.numbers], dtype=np.int64)
-            places = rows[rows >= 0]
-            slate = Slate(self._deck(index, places), places, offer.relevance[rows >= 0])
-            within = self._in_session(state, offer.session_id)
-            choice = self.model.select(within, slate, floor=floor, limit=limit)
+        log = self._store.interactions(user)
+        for offer, places, choice in self._again(user, log, index, limit=limit, floor=floor):
+            there = places[places >= 0]
             best = np.argsort(-choice.worth, kind="stable")[:limit]
             shows = [int(index.numbers[places[i]]) for i in best if choice.worth[i] >= choice.floor]
             shown = offer.numbers[offer.shown].tolist()
@@ -352,6 +346,55 @@ class Usage:
                 tuple(names[n] for n in shown if n in names),
                 tuple(names[n] for n in shows if n in names),
             )
+
+    def past(
+        self,
+        user: UserKey,
+        log: Sequence[Entry],
+        index: UserIndex,
+        *,
+        only: Container[str],
+        limit: int,
+        floor: float,
+    ) -> Iterator[PastRecall]:
+        """Give logged recalls with what was considered and what came back, oldest first.
+
+        Args:
+            user: Whose log it is.
+            log: All of it, in order.
+            index: The user's cards.
+            only: Ids of the recalls to give.
+            limit: Conditional rules at most.
+            floor: Relevance that a rule needs.
+        """
+        names = {number: card_id for card_id, number in self._store.numbers(user).items()}
+        answers: dict[str, list[Answered]] = {}
+        for entry in log:
+            said = entry.payload
+            if isinstance(said, Observation) and said.recall_id in only:
+                found = Answered(said.label, said.reward, said.heard, entry.at)
+                answers.setdefault(said.recall_id, []).append(found)
+        again = self._again(user, log, index, only=only, limit=limit, floor=floor)
+        for offer, places, choice in again:
+            scale = floor / choice.floor if choice.floor > 0 else 1.0  # to the scale of relevance
+            weighed = iter(zip(choice.belief.tolist(), choice.worth.tolist(), strict=True))
+            figures = [next(weighed) if place >= 0 else None for place in places]
+            rows = zip(
+                offer.numbers.tolist(), offer.relevance.tolist(), figures, offer.chance.tolist(),
+                offer.shown.tolist(), offer.reasons, strict=True,
+            )  # fmt: skip
+            yield PastRecall(
+                offer.recall_id, offer.session_id, offer.at, offer.model, floor,
+                tuple(
+                    Considered(
+                        names[number], relevance, both and both[0], both and both[1] * scale,
+                        chance, shown, reason,
+                    )
+                    for number, relevance, both, chance, shown, reason in rows
+                    if number in names
+                ),
+                tuple(answers.get(offer.recall_id, ())),
+            )  # fmt: skip
 
     def replayed(self, user: UserKey, log: Iterable[Entry], index: UserIndex | None) -> UserState:
         """Fold the log of interaction into a state.
@@ -383,6 +426,32 @@ class Usage:
 
     def _deck(self, index: UserIndex, places: Numbers) -> Deck:
         return deck_of(index, places, self._embedder.basis)
+
+    def _again(
+        self,
+        user: UserKey,
+        log: Iterable[Entry],
+        index: UserIndex,
+        *,
+        limit: int,
+        floor: float,
+        only: Container[str] | None = None,
+    ) -> Iterator[tuple[Offer, Numbers, Choice]]:
+        """Weigh logged offers anew, as the state stood: the rows of their cards, -1 for none."""
+        state, offers = self.model.fresh(user.user_id), dict[str, Offer]()
+        for entry in log:
+            if not isinstance(entry.payload, Offer):
+                about = offers.get(entry.payload.recall_id)
+                state = self._next(state, entry, about, index)
+                continue
+            offer = offers[entry.payload.recall_id] = entry.payload
+            if only is not None and offer.recall_id not in only:
+                continue
+            rows = np.array([index.row_of(n) for n in offer.numbers], dtype=np.int64)
+            places = rows[rows >= 0]
+            slate = Slate(self._deck(index, places), places, offer.relevance[rows >= 0])
+            within = self._in_session(state, offer.session_id)
+            yield offer, rows, self.model.select(within, slate, floor=floor, limit=limit)
 
     def _course(
         self, user: UserKey, log: Iterable[Entry], index: UserIndex | None

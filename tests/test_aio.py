@@ -15,7 +15,7 @@ VERBS = [
     for name, member in vars(PreferenceMemory).items()
     if inspect.isfunction(member)
     and not name.startswith("_")
-    and name not in {"wake", "in_tenant", "listen"}  # which wait for nothing
+    and name not in {"wake", "in_tenant", "listen", "supposing"}  # which wait for nothing
     and not inspect.iscoroutinefunction(member)
 ]
 
