@@ -200,6 +200,10 @@ _TASK = re.compile(
       |review)\s
       (?:the\s(?:following|above|text|previous|last|first)|this|these|everything|all|any|out)\b
       (?!\s(?:links?|abbreviations?|numbers?|acronyms?))
+      (?!(?:\s[\w-]+){0,2}\sin\s(?:the\s)?(?:lower|upper|title|sentence|small|capital|plain|simple|bold|italic
+      |british|american|english|german|french|spanish|italian|dutch|metric|imperial|capital|past
+      |present|passive|active|first|second|third)s?(?:\s(?:case|letters|type|words|english|prose
+      |tense|voice|person|units|please))*\W*$)
     | (?:write|say|print|output|repeat)\s(?:one|an?|the)?\s?(?:[\w']+\s){0,2}(?:sentence|word
       |phrase)s?\s
       (?:about|exactly|\d)
