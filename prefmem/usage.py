@@ -338,7 +338,7 @@ class Usage:
         for offer, places, choice in self._again(user, log, index, limit=limit, floor=floor):
             there = places[places >= 0]
             best = np.argsort(-choice.worth, kind="stable")[:limit]
-            shows = [int(index.numbers[places[i]]) for i in best if choice.worth[i] >= choice.floor]
+            shows = [int(index.numbers[there[i]]) for i in best if choice.worth[i] >= choice.floor]
             shown = offer.numbers[offer.shown].tolist()
             yield Replayed(
                 offer.recall_id,
