@@ -184,7 +184,7 @@ def _name(cards: Sequence[Card]) -> str:
 def courses(
     timeline: Timeline, cards: Iterable[Card], *, most: int = _LINES
 ) -> list[RuleCourseOut]:
-    """Give how rules came to be believed: those with the most evidence, for or against.
+    """Give how rules came to be believed: those with the most evidence, or said most often.
 
     Args:
         timeline: The user's.
@@ -207,13 +207,18 @@ def courses(
     found = [
         RuleCourseOut(
             card_id=card.id, text=card.text, said=said.get(card.id, []),
-            evidence=[StepOut(at=card.valid_from, value=0), *evidence[card.id]],
+            evidence=[StepOut(at=card.valid_from, value=0), *evidence.get(card.id, [])],
         )
         for card in cards
-        if card.id in evidence
+        if card.id in evidence or len(said.get(card.id, [])) > 1
     ]  # fmt: skip
-    found.sort(key=lambda course: (-max(abs(step.value) for step in course.evidence), course.text))
+    found.sort(key=_weight)
     return found[:most]
+
+
+def _weight(course: RuleCourseOut) -> tuple[float, int, str]:
+    """Give what a course is sorted by: the most evidence first, then what was said most often."""
+    return -max(abs(step.value) for step in course.evidence), -len(course.said), course.text
 
 
 # Periods

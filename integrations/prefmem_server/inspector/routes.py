@@ -4,8 +4,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from prefmem_server.auth import Scope
-from prefmem_server.caller import SCHEMES, Known, refusals
+from prefmem_server.caller import SCHEMES, Known, Reads, refusals
 from prefmem_server.guarded import GuardedRoute
+from prefmem_server.inspector.plots import PlotsOut, plots_of
 
 router = APIRouter(
     prefix="/inspect/api", tags=["inspector"], route_class=GuardedRoute, dependencies=SCHEMES,
@@ -30,3 +31,9 @@ def who(known: Known) -> WhoOut:
     return WhoOut(
         name=known.name, tenant=known.tenant, user_id=known.user_id, scopes=sorted(known.scopes)
     )
+
+
+@router.get("/plots", operation_id="inspect_plots")
+def plots(caller: Reads) -> PlotsOut:
+    """Give the figures of the user's plots."""
+    return plots_of(caller.memory, caller.user_id)
