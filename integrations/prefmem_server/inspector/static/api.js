@@ -38,15 +38,18 @@ export const user = {
  * Call the server: `call("v1/cards", { query: { status: "active" } })`.
  *
  * `query`: parameters, null and "" left out. `body`: sent as JSON. `about`: the user; the chosen one
- * unless given, null for none. Gives the answer's JSON, null for none; throws a `Problem`.
+ * unless given, null for none. `token`: the key that opens; the kept one unless given. Gives the answer's JSON, null for none; throws a `Problem`.
  */
-export async function call(path, { method = "GET", query = {}, body, about = user.get(), signal } = {}) {
+export async function call(
+  path,
+  { method = "GET", query = {}, body, about = user.get(), token = key.get(), signal } = {},
+) {
   const address = new URL(path, ROOT);
   for (const [name, value] of Object.entries(query)) {
     if (value !== null && value !== undefined && value !== "") address.searchParams.set(name, value);
   }
   const headers = { Accept: "application/json" };
-  if (key.get()) headers.Authorization = `Bearer ${key.get()}`;
+  if (token) headers.Authorization = `Bearer ${token}`;
   if (about) headers["Prefmem-User"] = encodeURIComponent(about);
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let answer;
