@@ -30,11 +30,13 @@ class Outcome:
         request: The request with its labels.
         injected: Ids of the conditional rules that were injected.
         relevance: Relevance of every conditional rule, by id, in [0, 1].
+        nearest: Ids of the conditional rules with the highest cosines, three of them.
     """
 
     request: Request
     injected: frozenset[str]
     relevance: Mapping[str, float]
+    nearest: frozenset[str] = frozenset()
 
 
 def measure(split: str, *, seed: int, progress: Progress) -> dict[str, Figure]:
@@ -50,13 +52,17 @@ def measure(split: str, *, seed: int, progress: Progress) -> dict[str, Figure]:
     Returns:
         Figures by name; intervals are over requests.
     """
-    users = load_users(USERS / split)
+    return figures(asked(load_users(USERS / split), progress), seed=seed)
+
+
+def asked(users: Sequence[WrittenUser], progress: Progress) -> list[Outcome]:
+    """Make all requests of written users, each to a memory of the user's rules alone."""
     outcomes: list[Outcome] = []
     for done, user in enumerate(users, start=1):
         with PreferenceMemory(":memory:", relater=Apart()) as memory:
             outcomes += outcomes_of(memory, user)
         progress("users", done, len(users))
-    return figures(outcomes, seed=seed)
+    return outcomes
 
 
 def outcomes_of(memory: PreferenceMemory, user: WrittenUser) -> list[Outcome]:
@@ -119,7 +125,11 @@ def separation(outcomes: Sequence[Outcome], *, seed: int, rounds: int = 200) -> 
 def _outcome(recall: Recall, names: dict[str, str], request: Request) -> Outcome:
     chosen = [recall.candidates[i].card for i in recall.chosen]
     injected = [names[c.id] for c in chosen if c.preference.scope.kind == "conditional"]
-    return Outcome(request, frozenset(injected), relevances(recall, names))
+    near = sorted(recall.candidates, key=lambda c: -c.dense)
+    nearest = [names[c.card.id] for c in near if c.card.preference.scope.kind == "conditional"]
+    return Outcome(
+        request, frozenset(injected), relevances(recall, names), frozenset(nearest[:_NEAR])
+    )
 
 
 def _relevance(outcome: Outcome, rule: str) -> float:

@@ -14,6 +14,7 @@ app = typer.Typer(help="Measure the product as shipped, a table at a time.", no_
 app.command()(reading.extraction)
 app.command()(using.retrieval)
 app.command()(using.recall)
+app.command()(using.over_personalisation)
 app.command()(using.relations)
 app.command()(using.evolution)
 app.command()(reading.followups)

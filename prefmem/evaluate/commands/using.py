@@ -141,3 +141,26 @@ def evolution(
         "own: extraction, comparison with what is stored, expiry, commands, ranking. *Over* counts "
         "rules that had been learned.",
     )  # fmt: skip
+
+
+def over_personalisation(
+    ctx: typer.Context,
+    split: Split = "test",
+    seed: Seed = 0,
+    out: OutFolder = None,
+    plots: Plots = True,
+    as_json: Json = False,
+) -> None:
+    """Ask for what no rule applies to, or before the wrong audience: is anything injected?"""
+    from prefmem.evaluate.overuse import data, measure
+
+    known_split(split)
+    publish(
+        ctx, f"Over-personalisation, {split} split",
+        lambda tell: Measured(measure(split, seed=seed, progress=tell)),
+        seed=seed, data=data(split), settings={"split": split, "floor": Config().min_score},
+        about="Written users and requests; every pair of a request and a rule is labelled. Beside "
+        "it what a plain vector memory gives: the three nearest rules, always. Conditional rules "
+        "only. The last part says preferences that tell of health, faith, love life, politics or a "
+        "secret, and others that only sound like it.",
+    )  # fmt: skip
