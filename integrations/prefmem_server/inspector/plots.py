@@ -6,6 +6,7 @@ its use taught; trend and volume count recalls, follow-ups and learning by day, 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, TypeAlias
 
@@ -24,6 +25,7 @@ Unit: TypeAlias = Literal["day", "week", "month"]
 _NEAR = 0.5  # cosine from which a rule belongs to a group's first one
 _GROUPS = 5  # named on the map, the largest
 _LINES = 5  # rules whose evidence is drawn
+_SEEN = 0.05  # evidence that shows as a change
 _DAYS, _WEEKS = 45, 520  # days that are counted one by one, and by week
 _OPS = {"add": "new", "merge": "again", "supersede": "closed"}
 
@@ -174,7 +176,8 @@ def _grouped(matrix: Matrix) -> list[list[int]]:
 
 def _name(cards: Sequence[Card]) -> str:
     """Name a group by the situation that most of its rules share, else by its first rule."""
-    situations = Counter(c.preference.condition for c in cards if c.preference.condition)
+    said = (card.preference for card in cards if card.preference.condition)
+    situations = Counter(replace(rule, action="-").text.removesuffix(", -.") for rule in said)
     return situations.most_common(1)[0][0] if situations else cards[0].text
 
 
@@ -194,9 +197,10 @@ def courses(
     numbers = {number: card_id for card_id, number in timeline.numbers.items()}
     evidence: dict[str, list[StepOut]] = {}
     for standing in timeline.standings:
-        if standing.number in numbers:
-            step = StepOut(at=standing.at, value=round(standing.evidence, 3))
-            evidence.setdefault(numbers[standing.number], []).append(step)
+        card_id = numbers.get(standing.number, "")
+        steps = evidence.setdefault(card_id, [])
+        if abs(standing.evidence - (steps[-1].value if steps else 0)) >= _SEEN:
+            steps.append(StepOut(at=standing.at, value=round(standing.evidence, 3)))
     said: dict[str, list[StepOut]] = {}
     for event in timeline.events:
         for change in event.changes:
@@ -210,7 +214,7 @@ def courses(
             evidence=[StepOut(at=card.valid_from, value=0), *evidence.get(card.id, [])],
         )
         for card in cards
-        if card.id in evidence or len(said.get(card.id, [])) > 1
+        if evidence.get(card.id) or len(said.get(card.id, [])) > 1
     ]  # fmt: skip
     found.sort(key=_weight)
     return found[:most]

@@ -68,7 +68,7 @@ def test_rules_about_one_thing_make_a_group(memory: PreferenceMemory) -> None:
     memory.add("cooking", "leave out nuts", user_id="ann")
     memory.add("writing sql queries", "use capital names", user_id="ann")
     plots = plots_of(memory, "ann")
-    assert plots.map.groups == ["writing sql queries"]
+    assert plots.map.groups == ["When writing sql queries"]
     assert [point.group for point in plots.map.points] == [0, None, 0]
     assert [point.text for point in plots.map.points][1] == "When cooking, leave out nuts."
     assert 0 < plots.map.share <= 1

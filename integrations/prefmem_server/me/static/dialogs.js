@@ -1,12 +1,12 @@
-// What is asked before something changes; each gives its answer when the dialog is closed.
+// What is asked before something changes; each gives whether it was done, when the dialog is closed.
 
 import { el } from "./dom.js";
 import { situation, wish } from "./words.js";
 
 const WORD = "forget";
 
-/** Let the user write a rule anew; gives what changed, or null. */
-export function editRule(card) {
+/** Let the user write a rule anew; `save` gets what changed. */
+export function editRule(card, save) {
   const global = card.scope.kind === "global";
   const when = el("input", { type: "text", id: "edit-when", value: card.condition, maxlength: 4000 });
   const what = el("textarea", { id: "edit-what", required: true, maxlength: 4000, value: card.action });
@@ -16,7 +16,7 @@ export function editRule(card) {
     if (what.value.trim() !== card.action) changed.action = what.value.trim();
     return Object.keys(changed).length ? changed : null;
   };
-  return asked("Change this note", answer, "Save", "primary", [
+  return asked("Change this note", answer, save, button("Save", "primary"), [
     !global && el("div", { class: "field" },
       el("label", { for: "edit-when" }, "When"), when,
       el("p", { class: "hint" }, "The situation it is for, such as “writing mails to customers”.")),
@@ -26,42 +26,61 @@ export function editRule(card) {
 }
 
 /** Ask before one rule goes. */
-export function confirmForget(card) {
-  return asked("Forget this?", () => true, "Forget it", "danger", [
+export function confirmForget(card, forget) {
+  return asked("Forget this?", () => true, forget, button("Forget it", "danger"), [
     el("p", { class: "user-text" }, el("strong", {}, `${situation(card)}: `), wish(card)),
     el("p", {}, "The note, your words behind it and its history are removed. This cannot be undone; if you say it again, it is learned again."),
   ]);
 }
 
 /** Ask before everything goes; the user has to type a word. */
-export function forgetEverything(count) {
+export function forgetEverything(count, forget) {
   const typed = el("input", { type: "text", id: "typed", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
-  const go = el("button", { class: "button danger", value: "yes", disabled: true }, "Forget everything");
-  typed.addEventListener("input", () => (go.disabled = typed.value.trim().toLowerCase() !== WORD));
-  return asked("Forget everything?", () => typed.value.trim().toLowerCase() === WORD, go, "danger", [
+  const go = button("Forget everything", "danger", { disabled: true });
+  const right = () => typed.value.trim().toLowerCase() === WORD;
+  typed.addEventListener("input", () => (go.disabled = !right()));
+  return asked("Forget everything?", right, forget, go, [
     el("p", {}, count === 1 ? "The one note" : `All ${count} notes`, ", your words behind them and everything learned from how you used them are removed. This cannot be undone."),
     el("p", {}, "Your conversations themselves are kept by your app, not here. Your assistant goes on learning from new ones."),
     el("div", { class: "field" }, el("label", { for: "typed" }, `To go on, type the word ${WORD}`), typed),
   ]);
 }
 
-function asked(title, answer, yes, kind, body) {
-  const go = typeof yes === "string" ? el("button", { class: `button ${kind}`, value: "yes" }, yes) : yes;
-  const no = el("button", { class: "button", value: "no", type: "button", formnovalidate: true }, "Keep it as it is");
-  const form = el("form", { method: "dialog" }, el("h2", { id: "dialog-title" }, title), body, el("div", { class: "buttons" }, go, no));
+/**
+ * Ask; `work` is done with the answer when the user agrees, and what the server refuses is said in the
+ * dialog, so that nothing typed is lost. Gives whether it was done.
+ */
+function asked(title, answer, work, go, body) {
+  const no = el("button", { class: "button", type: "button" }, "Keep it as it is");
+  const mistake = el("p", { class: "mistake", role: "alert" });
+  const buttons = el("div", { class: "buttons" }, go, no);
+  const form = el("form", { method: "dialog" }, el("h2", { id: "dialog-title" }, title), body, mistake, buttons);
   const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, form);
-  no.addEventListener("click", () => dialog.close("no"));
-  form.addEventListener("submit", (event) => {
+  let done = false;
+  no.addEventListener("click", () => dialog.close());
+  form.addEventListener("submit", async (event) => {
     event.preventDefault(); // the policy of the page lets no form be sent
-    dialog.close("yes");
+    const given = answer();
+    if (!given) return dialog.close();
+    go.disabled = true;
+    try {
+      await work(given);
+      done = true;
+      dialog.close();
+    } catch (problem) {
+      if (problem.status === 401) dialog.close();
+      mistake.textContent = problem.message;
+      go.disabled = false;
+    }
   });
   document.body.append(dialog);
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
-      const given = dialog.returnValue === "yes" ? answer() : null;
       dialog.remove();
-      resolve(given);
+      resolve(done);
     });
     dialog.showModal();
   });
 }
+
+const button = (name, kind, props = {}) => el("button", { class: `button ${kind}`, ...props }, name);

@@ -29,19 +29,22 @@ async function show() {
   content.removeAttribute("aria-busy");
 }
 
-/** Do something, show what there is afterwards, and put the focus where it makes sense. */
-async function act(work, said, { undo = null, focus = null } = {}) {
+/** Do something and say so; what the server refuses is said instead. */
+async function act(work, said, place) {
   try {
     await work();
   } catch (problem) {
-    if (problem.status === 401) return failed(problem);
-    announce(problem.message, { assertive: true });
-    return notify(problem.message);
+    return refused(problem);
   }
+  return done(said, place);
+}
+
+/** Show what there is after a change, and put the focus where it makes sense. */
+async function done(said, { undo = null, focus = "used-title" } = {}) {
   await show();
   notify(said, undo);
   announce(said);
-  (document.getElementById(focus ?? "") ?? document.getElementById("main")).focus();
+  (document.getElementById(focus) ?? document.getElementById("main")).focus();
 }
 
 function render(myself, cards, events) {
@@ -102,7 +105,7 @@ function grouped(cards) {
 /** A rule that is in use. */
 function rule(card) {
   return item(card, [
-    button("Change", card, () => change_(card)),
+    button("Change", card, () => edit(card)),
     button("Forget", card, () => forget(card), "danger"),
   ]);
 }
@@ -111,7 +114,7 @@ function rule(card) {
 function waiting(card) {
   return item(card, [
     button("Yes, use it", card, () => confirm(card), "primary"),
-    button("Change", card, () => change_(card)),
+    button("Change", card, () => edit(card)),
     button("Forget", card, () => forget(card), "danger"),
   ], situation(card));
 }
@@ -166,50 +169,47 @@ function yours(count) {
     el("p", { class: "soft" }, "Beside these notes your assistant keeps figures of how often each was used and helped, and texts that you corrected; the download has all of it."),
     el("div", { class: "buttons" },
       el("button", { class: "button", type: "button", on: { click: download } }, "Download everything"),
-      may && el("button", { class: "button danger", type: "button", id: "forget-all", disabled: false, on: { click: () => everything(count) } }, "Forget everything")));
+      may && el("button", { class: "button danger", type: "button", id: "forget-all", on: { click: () => everything(count) } }, "Forget everything")));
 }
 
 // What can be done
 
-async function change_(card) {
-  const changed = await editRule(card);
-  if (!changed) return;
-  await act(() => ask(`cards/${card.id}`, { method: "PATCH", body: changed }), "Changed.", {
-    undo: card.id, focus: `rule-${card.id}`,
-  });
+async function edit(card) {
+  const save = (changed) => ask(`cards/${card.id}`, { method: "PATCH", body: changed });
+  if (await editRule(card, save)) await done("Changed.", { undo: card.id, focus: `rule-${card.id}` });
 }
 
 async function confirm(card) {
-  await act(() => ask(`cards/${card.id}`, { method: "PATCH", body: { status: "active" } }), "It is used from now on.", {
-    undo: card.id, focus: `rule-${card.id}`,
-  });
+  const use = () => ask(`cards/${card.id}`, { method: "PATCH", body: { status: "active" } });
+  await act(use, "It is used from now on.", { undo: card.id, focus: `rule-${card.id}` });
 }
 
 async function forget(card) {
-  if (!(await confirmForget(card))) return;
-  await act(() => ask(`cards/${card.id}`, { method: "DELETE" }), "Forgotten for good.", { focus: "used-title" });
+  const work = () => ask(`cards/${card.id}`, { method: "DELETE" });
+  if (await confirmForget(card, work)) await done("Forgotten for good.");
 }
 
 async function everything(count) {
-  if (!(await forgetEverything(count))) return;
-  await act(() => ask("", { method: "DELETE" }), "Everything is forgotten.", { focus: "used-title" });
+  const work = () => ask("", { method: "DELETE" });
+  if (await forgetEverything(count, work)) await done("Everything is forgotten.");
 }
 
 async function undo(event) {
-  await act(() => ask(`events/${event}/undo`, { method: "POST" }), "Undone.", { focus: "used-title" });
+  await act(() => ask(`events/${event}/undo`, { method: "POST" }), "Undone.");
 }
 
 async function download() {
+  let data;
   try {
-    const data = await ask("export");
-    const file = URL.createObjectURL(new Blob([JSON.stringify(data, null, 2)], { type: "application/json" }));
-    const link = el("a", { href: file, download: "what-my-assistant-knows.json" });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(file), 60_000);
-    notify("The download has begun.");
+    data = await ask("export");
   } catch (problem) {
-    failed(problem);
+    return refused(problem);
   }
+  const file = URL.createObjectURL(new Blob([JSON.stringify(data, null, 2)], { type: "application/json" }));
+  const link = el("a", { href: file, download: "what-my-assistant-knows.json" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(file), 60_000);
+  return notify("The download has begun.");
 }
 
 // What is said about it
@@ -222,9 +222,16 @@ function notify(text, card = null) {
     await undo(events.at(-1).id);
   };
   fill(toast, el("span", {}, text),
-    card && el("button", { class: "button", type: "button", on: { click: () => back().catch(failed) } }, "Undo"),
+    card && el("button", { class: "button", type: "button", on: { click: () => back().catch(refused) } }, "Undo"),
     el("button", { class: "button", type: "button", on: { click: () => (toast.hidden = true) } }, "Close"));
   toast.hidden = false;
+}
+
+/** Say what the server refused; where the link has ended, there is nothing more to show. */
+function refused(problem) {
+  if (!(problem instanceof Problem) || problem.status === 401) return failed(problem);
+  announce(problem.message, { assertive: true });
+  return notify(problem.message);
 }
 
 function locked() {

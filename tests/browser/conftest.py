@@ -1,0 +1,142 @@
+"""A server on a port, a browser in front of it, and what a page may not do while it is used."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from prefmem import PreferenceMemory
+from prefmem_server import ServerSettings, create_app
+from prefmem_server.inspector import add_inspector
+from prefmem_server.me import MeSettings, add_me
+from tests.integrations.server.conftest import serving, write_keys
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PATIENCE = 15_000  # ms that a page may take for a step
+
+
+@dataclass
+class Site:
+    """A running server.
+
+    Attributes:
+        address: Where it listens.
+        memory: What it serves.
+        again: Opens another memory on the same file: what a test believes.
+    """
+
+    address: str
+    memory: PreferenceMemory
+    again: PreferenceMemory
+
+    def link(self, user: str, **asked: Any) -> str:  # noqa: ANN401  # JSON
+        """Get a link to the user's own page as a host's backend does."""
+        headers = {"Authorization": "Bearer key-backend", "Prefmem-User": user}
+        answer = httpx.post(f"{self.address}/v1/me/link", headers=headers, json=asked)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["url"])
+
+
+@dataclass
+class Watch:
+    """What a page did that it should not.
+
+    Attributes:
+        errors: Errors on the console, and those that nobody caught.
+        foreign: Requests that left the site's origin.
+        expected: Beginnings of errors that a test brings about.
+    """
+
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    expected: tuple[str, ...] = ()
+
+    def over(self, page: Page, origin: str) -> None:
+        """Watch a page."""
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on(
+            "console",
+            lambda said: self.errors.append(said.text) if said.type == "error" else None,
+        )
+        page.on("request", lambda asked: self._sent(asked.url, origin))
+        page.on("dialog", lambda dialog: (self.errors.append("a dialog"), dialog.dismiss()))
+
+    def _sent(self, url: str, origin: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https", "ws", "wss") and not url.startswith(origin):
+            self.foreign.append(url)
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the path: apt-get install chromium")
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def open_site(
+    open_memory: Callable[..., PreferenceMemory], tmp_path: Path
+) -> Iterator[Callable[..., Site]]:
+    """Start servers with both pages, on memories on fakes; the arguments are of `MeSettings`."""
+    with ExitStack() as stack:
+
+        def make(**me: Any) -> Site:  # noqa: ANN401  # settings of several kinds
+            memory = open_memory()
+            keys = write_keys(tmp_path / "keys.json")
+            app = create_app(memory, settings=ServerSettings(keys=keys))
+            add_inspector(app)
+            add_me(app, settings=MeSettings(**me))
+            return Site(stack.enter_context(serving(app)), memory, open_memory())
+
+        yield make
+
+
+@pytest.fixture
+def site(open_site: Callable[..., Site]) -> Site:
+    return open_site()
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    """Fail the test when a page reports an error or asks another origin for anything."""
+    watching = Watch()
+    yield watching
+    assert [e for e in watching.errors if not e.startswith(watching.expected or "\0")] == []
+    assert watching.foreign == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: Site, watch: Watch) -> Iterator[Callable[..., Page]]:
+    """Open pages that are watched; the arguments are of a browser context."""
+    with ExitStack() as stack:
+
+        def make(**context: Any) -> Page:  # noqa: ANN401  # as Playwright takes them
+            opened = browser.new_context(**{"locale": "en-GB", "timezone_id": "UTC"} | context)
+            stack.callback(opened.close)
+            page = opened.new_page()
+            page.set_default_timeout(PATIENCE)
+            watch.over(page, site.address)
+            return page
+
+        yield make
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    return open_page()
