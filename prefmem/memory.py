@@ -939,11 +939,12 @@ class PreferenceMemory(Beside):
         )
 
     @verb
-    def undo(self, event_id: str, *, user_id: str) -> Event:
+    def undo(self, event_id: str, *, user_id: str, actor: str = "user") -> Event:
         """Take one event back: its cards are as they were before it, bit for bit.
 
         `history` and the reports of `learn` give the ids. A turn whose event is taken back is not
-        learned again. What the user model learned stays.
+        learned again. What the user model learned stays. The audit log tells of an `actor` who is
+        not the user.
 
         Returns:
             The event that takes it back; it can be taken back itself.
@@ -963,6 +964,12 @@ class PreferenceMemory(Beside):
                 if transaction.revision() == seen:
                     transaction.record(event, vectors)
                     return event
+                    if actor != "user":
+                        ids = [change.card.id for change in event.changes[:1]]
+                        transaction.audit(
+                            "undo", actor=actor, at=event.at, card_id="".join(ids),
+                            n=len(event.changes),
+                        )  # fmt: skip
 
     # Looking
 

@@ -20,7 +20,7 @@ RuleSource: TypeAlias = Literal["card", "lora"]
 Relation: TypeAlias = Literal["same", "supersede", "exception", "widen", "distinct"]
 EventKind: TypeAlias = Literal["learn", "add", "edit", "forget", "load", "undo", "sweep"]
 Action: TypeAlias = Literal[
-    "add", "edit", "confirm", "forget", "forget_user", "export", "load", "rebuild", "sweep",
+    "add", "edit", "confirm", "undo", "forget", "forget_user", "export", "load", "rebuild", "sweep",
     "replay", "restore",
 ]  # fmt: skip
 Op: TypeAlias = Literal["add", "merge", "edit", "supersede", "restore", "remove"]

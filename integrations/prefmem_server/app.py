@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 import prefmem
 from prefmem import PreferenceMemory
 from prefmem_server import routes_cards, routes_dialogue, routes_service, routes_user
+from prefmem_server.auth import Gate
 from prefmem_server.frame import Frame
 from prefmem_server.metrics import Metrics
 from prefmem_server.problems import MEDIA_TYPE, install
@@ -30,6 +31,7 @@ def create_app(
     settings: ServerSettings,
     routers: Sequence[APIRouter] = (),
     counts: Mapping[str, int] | None = None,
+    gate: Gate | None = None,
 ) -> FastAPI:
     """Make the server.
 
@@ -41,11 +43,12 @@ def create_app(
         settings: Who may call, and the limits.
         routers: Further routes, such as the proxy's.
         counts: What the proxy counts, for the metrics.
+        gate: What lets requests in; the one of the settings unless given.
 
     Raises:
         ConfigError: Nobody could call the server, or keys or tokens cannot be read.
     """
-    gate, metrics = settings.gate(), Metrics(memory, proxy=counts)
+    gate, metrics = gate or settings.gate(), Metrics(memory, proxy=counts)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncGenerator[None]:

@@ -12,7 +12,17 @@ from prefmem_server.auth import USER_HEADER, Principal, Scope, authenticated, cl
 from prefmem_server.metrics import Metrics
 from prefmem_server.problems import MEDIA_TYPE, Problem
 
-__all__ = ["SCHEMES", "Admits", "Caller", "Erases", "Known", "Reads", "Writes", "refusals"]
+__all__ = [
+    "SCHEMES",
+    "Admits",
+    "Caller",
+    "Erases",
+    "Known",
+    "Reads",
+    "Writes",
+    "memory_of",
+    "refusals",
+]
 
 Known: TypeAlias = Annotated[Principal, Depends(authenticated)]
 # They stand in the OpenAPI document; `authenticated` is what asks.
@@ -36,19 +46,26 @@ class Caller:
         memory: The memory of the caller's tenant.
         user_id: The user that the request is about.
         metrics: Counts.
+        actor: Who changes something, for the audit log: the user, unless a route says another one.
     """
 
     memory: PreferenceMemory
     user_id: str
     metrics: Metrics
+    actor: str = "user"
+
+
+def memory_of(request: Request, principal: Principal) -> PreferenceMemory:
+    """Give the memory of the tenant that a principal belongs to."""
+    memory = cast(PreferenceMemory, request.app.state.memory)
+    return memory.in_tenant(principal.tenant) if principal.tenant else memory
 
 
 def _caller(request: Request, principal: Principal) -> Caller:
-    memory = cast(PreferenceMemory, request.app.state.memory)
-    if principal.tenant:
-        memory = memory.in_tenant(principal.tenant)
     user_id = principal.acting_for(claimed_user(request))
-    return Caller(memory, user_id, cast(Metrics, request.app.state.metrics))
+    metrics = cast(Metrics, request.app.state.metrics)
+    actor = str(getattr(request.state, "actor", "user"))
+    return Caller(memory_of(request, principal), user_id, metrics, actor)
 
 
 def _needing(scope: Scope) -> Callable[..., Any]:

@@ -124,6 +124,10 @@ def serve(
         float,
         typer.Option(rich_help_panel=_PROXY, help="Seconds that finding the rules may take."),
     ] = 0.4,
+    inspect: Annotated[
+        bool,
+        typer.Option("--inspect", help="Serve the inspector, too: /inspect/, opened by the keys."),
+    ] = False,
     me: Annotated[
         bool,
         typer.Option(
@@ -201,7 +205,7 @@ def serve(
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each upstream call
     with opened(ctx, db, "", agents=agents) as memory:
-        _run(memory, settings, host, port, proxy, own_page)
+        _run(memory, settings, host, port, proxy, own_page, inspected=inspect)
 
 
 def _run(
@@ -211,6 +215,8 @@ def _run(
     port: int,
     proxy: "ProxySettings | None",
     own_page: "MeSettings | None",
+    *,
+    inspected: bool,
 ) -> None:
     import uvicorn
 
@@ -223,6 +229,10 @@ def _run(
 
         routers.append(proxy_router(memory, proxy, counts=counts))
     app = create_app(memory, settings=settings, routers=routers, counts=counts)
+    if inspected:
+        from prefmem_server.inspector import add_inspector
+
+        add_inspector(app)
     if own_page is not None:
         from prefmem_server.me import add_me
 

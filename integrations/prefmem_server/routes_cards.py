@@ -32,7 +32,7 @@ def add(card: CardIn, caller: Writes) -> CardOut:
     """Store a rule as it is given; gives the card that said the same already, if any."""
     added = caller.memory.add(
         card.condition, card.action, user_id=caller.user_id, polarity=card.polarity,
-        scope=card.scope,
+        scope=card.scope, actor=caller.actor,
     )  # fmt: skip
     return CardOut.of(added)
 
@@ -48,7 +48,7 @@ def edit(card_id: CardPath, patch: CardPatch, caller: Writes) -> CardOut:
     """Change a card; its id stays. `status: active` confirms it, for the user to say."""
     edited = caller.memory.edit(
         card_id, user_id=caller.user_id, condition=patch.condition, action=patch.action,
-        polarity=patch.polarity, scope=patch.scope, status=patch.status,
+        polarity=patch.polarity, scope=patch.scope, status=patch.status, actor=caller.actor,
     )  # fmt: skip
     return CardOut.of(edited)
 
@@ -56,7 +56,7 @@ def edit(card_id: CardPath, patch: CardPatch, caller: Writes) -> CardOut:
 @router.delete("/cards/{card_id}", operation_id="forget", status_code=204)
 def forget(card_id: CardPath, caller: Writes) -> None:
     """Remove a card for good: text, vector, evidence, and its traces in the log."""
-    caller.memory.forget(card_id, user_id=caller.user_id)
+    caller.memory.forget(card_id, user_id=caller.user_id, actor=caller.actor)
 
 
 @router.get("/cards/{card_id}/history", operation_id="history")
@@ -71,4 +71,4 @@ def undo(
     event_id: Annotated[str, Path(max_length=64, description="Id of an event.")], caller: Writes
 ) -> EventOut:
     """Take one event back: its cards are as they were before it."""
-    return EventOut.of(caller.memory.undo(event_id, user_id=caller.user_id))
+    return EventOut.of(caller.memory.undo(event_id, user_id=caller.user_id, actor=caller.actor))

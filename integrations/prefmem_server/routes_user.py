@@ -26,7 +26,7 @@ def get_user(caller: Reads) -> UserOut:
 def forget_user(caller: Writes, allowed: Erases) -> ErasedOut:
     """Remove everything held about the user; a key for many users needs the scope `admin`."""
     del allowed
-    return ErasedOut.of(caller.memory.forget_user(user_id=caller.user_id))
+    return ErasedOut.of(caller.memory.forget_user(user_id=caller.user_id, actor=caller.actor))
 
 
 @router.get("/export", operation_id="export", response_model=ExportData)
