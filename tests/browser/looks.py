@@ -32,7 +32,8 @@ _TEXTS = """
     const element = node.parentElement;
     if (!node.textContent.trim() || !element.checkVisibility({ opacityProperty: true })) continue;
     const box = element.getBoundingClientRect();
-    if (box.width < 2 || box.height < 2 || element.closest(":disabled, [aria-disabled=true]")) continue;
+    const idle = element.closest(":disabled, [aria-disabled=true]");
+    if (box.width < 2 || box.height < 2 || idle) continue;
     const style = getComputedStyle(element);
     const inside = element instanceof SVGElement;
     const below = behind(inside ? element.closest("figure, li, div") : element);

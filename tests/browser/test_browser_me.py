@@ -1,15 +1,19 @@
 """The user's own page, clicked through; the database is asked what came of it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+from playwright.sync_api import Browser, Page, expect
 
 from prefmem import Card
 from tests.browser.conftest import Site, Watch
 from tests.browser.looks import faint_texts, overhang
+from tests.integrations.server.conftest import serving
 
 pytestmark = pytest.mark.browser
 
@@ -162,7 +166,8 @@ def test_hostile_text_is_text(site: Site, page: Page) -> None:
 def test_by_keyboard_alone(site: Site, mails: Card, page: Page) -> None:
     page.goto(site.link("ann"))
     expect(page.locator("li.rule")).to_have_count(3)
-    focused = "document.activeElement.textContent + '|' + (document.activeElement.getAttribute('aria-describedby') ?? '')"
+    focused = """[document.activeElement.textContent,
+        document.activeElement.getAttribute("aria-describedby")].join("|")"""
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate(focused) == f"Change|rule-{mails.id}":
@@ -210,42 +215,39 @@ def test_a_phone_needs_no_scrolling_sideways(
     assert overhang(page) == 0
 
 
-def test_a_host_can_show_it_in_a_frame(
-    open_site: Callable[..., Site], page: Page, watch: Watch, site: Site
-) -> None:
-    host = site.address  # another port is another origin
-    framing = open_site(embed=(host,))
-    framing.memory.add("", "use SI units", user_id="ann")
-    watch.foreign = _Nothing()
-    page.route(f"{host}/host", lambda route: route.fulfill(
-        content_type="text/html", body=f"<iframe src='{framing.link('ann')}' title=me></iframe>"
-    ))  # fmt: skip
-    page.goto(f"{host}/host")
-    inside = page.frame_locator("iframe")
-    expect(inside.locator("li.rule", has_text="Use SI units.")).to_be_visible()
-    inside.get_by_role("button", name="Forget", exact=True).click()
-    inside.get_by_role("dialog").get_by_role("button", name="Forget it").click()
-    expect(inside.get_by_text("Nothing yet.")).to_be_visible()
-    assert framing.again.list(user_id="ann") == ()
+@contextmanager
+def host_of(link: Callable[[], str]) -> Iterator[str]:
+    """Serve somebody's app, whose page shows a link in a frame."""
+    app = FastAPI()
+    app.get("/")(
+        lambda: HTMLResponse(f"<link rel=icon href=data:,><iframe src='{link()}'></iframe>")
+    )
+    with serving(app) as address:
+        yield address
 
 
-def test_nobody_else_can(
-    open_site: Callable[..., Site], page: Page, watch: Watch, site: Site
-) -> None:
-    other = open_site(embed=("https://app.example",))
-    other.memory.add("", "use SI units", user_id="ann")
-    watch.foreign = _Nothing()
-    watch.expected = ("Framing", "Refused to frame")
-    page.route(f"{site.address}/host", lambda route: route.fulfill(
-        content_type="text/html", body=f"<iframe src='{other.link('ann')}' title=me></iframe>"
-    ))  # fmt: skip
-    with page.expect_console_message(lambda said: "frame-ancestors" in said.text):
-        page.goto(f"{site.address}/host")
-    assert page.frame_locator("iframe").locator("li.rule").count() == 0
+def test_a_host_can_show_it_in_a_frame(open_site: Callable[..., Site], browser: Browser) -> None:
+    links: list[str] = []
+    with host_of(links.pop) as host:
+        site = open_site(embed=(host,))
+        site.memory.add("", "use SI units", user_id="ann")
+        links.append(site.link("ann"))
+        with browser.new_context() as opened:
+            page = opened.new_page()
+            page.goto(host)
+            inside = page.frame_locator("iframe")
+            expect(inside.locator("li.rule", has_text="Use SI units.")).to_be_visible()
+            inside.get_by_role("button", name="Forget", exact=True).click()
+            inside.get_by_role("dialog").get_by_role("button", name="Forget it").click()
+            expect(inside.get_by_text("Nothing yet.")).to_be_visible()
+            assert site.again.list(user_id="ann") == ()
 
 
-class _Nothing(list[str]):
-    """Keeps nothing: the host and the page are two origins here."""
-
-    def append(self, item: str) -> None:
-        del item
+def test_nobody_else_can(open_site: Callable[..., Site], browser: Browser) -> None:
+    site = open_site(embed=("https://app.example",))
+    site.memory.add("", "use SI units", user_id="ann")
+    with host_of(lambda: site.link("ann")) as host, browser.new_context() as opened:
+        page = opened.new_page()
+        with page.expect_console_message(lambda said: "frame-ancestors" in said.text):
+            page.goto(host)
+        assert page.frame_locator("iframe").locator("li.rule").count() == 0
