@@ -95,7 +95,8 @@ class PlotsOut(_Figures):
     """All plots of a user."""
 
     map: MapOut
-    evidence: list[RuleCourseOut]
+    evidence: list[RuleCourseOut] = Field(description="Rules with the most evidence by their use.")
+    repeated: list[RuleCourseOut] = Field(description="Rules that were said most often.")
     unit: Unit = Field(description="Length of a period in `use` and `learned`.")
     use: list[UseOut]
     learned: list[LearnedInOut]
@@ -105,10 +106,12 @@ def plots_of(memory: PreferenceMemory, user_id: str) -> PlotsOut:
     """Give everything that is drawn about a user; empty lists for a stranger."""
     timeline = memory.timeline(user_id=user_id)
     cards = memory.list(user_id=user_id)
+    told = _courses(timeline, cards)
     unit, starts = _periods(timeline)
     return PlotsOut(
         map=_map(memory, user_id, cards),
-        evidence=courses(timeline, cards),
+        evidence=_leading(told, _moved, least=_SEEN),
+        repeated=_leading(told, _quotes, least=2),
         unit=unit,
         use=_use(timeline, unit, starts),
         learned=_learned(timeline, unit, starts),
@@ -184,16 +187,8 @@ def _name(cards: Sequence[Card]) -> str:
 # Evidence
 
 
-def courses(
-    timeline: Timeline, cards: Iterable[Card], *, most: int = _LINES
-) -> list[RuleCourseOut]:
-    """Give how rules came to be believed: those with the most evidence, or said most often.
-
-    Args:
-        timeline: The user's.
-        cards: The rules that come into question.
-        most: How many are given.
-    """
+def _courses(timeline: Timeline, cards: Iterable[Card]) -> list[RuleCourseOut]:
+    """Give how each rule came to be believed."""
     numbers = {number: card_id for card_id, number in timeline.numbers.items()}
     evidence: dict[str, list[StepOut]] = {}
     for standing in timeline.standings:
@@ -208,21 +203,31 @@ def courses(
             quotes = len(change.card.preference.evidence)
             if not steps or steps[-1].value != quotes:
                 steps.append(StepOut(at=event.at, value=quotes))
-    found = [
+    return [
         RuleCourseOut(
             card_id=card.id, text=card.text, said=said.get(card.id, []),
             evidence=[StepOut(at=card.valid_from, value=0), *evidence.get(card.id, [])],
         )
         for card in cards
-        if evidence.get(card.id) or len(said.get(card.id, [])) > 1
     ]  # fmt: skip
-    found.sort(key=_weight)
-    return found[:most]
 
 
-def _weight(course: RuleCourseOut) -> tuple[float, int, str]:
-    """Give what a course is sorted by: the most evidence first, then what was said most often."""
-    return -max(abs(step.value) for step in course.evidence), -len(course.said), course.text
+def _moved(course: RuleCourseOut) -> float:
+    """Say how far the evidence of a rule went, for or against."""
+    return max(abs(step.value) for step in course.evidence)
+
+
+def _quotes(course: RuleCourseOut) -> float:
+    """Say how many quotes a rule rests on."""
+    return course.said[-1].value if course.said else 0
+
+
+def _leading(
+    courses: Iterable[RuleCourseOut], size: Callable[[RuleCourseOut], float], *, least: float
+) -> list[RuleCourseOut]:
+    """Give the largest by a size, those that reach `least`."""
+    found = [course for course in courses if size(course) >= least]
+    return sorted(found, key=lambda course: (-size(course), course.text))[:_LINES]
 
 
 # Periods

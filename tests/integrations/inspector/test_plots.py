@@ -97,7 +97,8 @@ def test_quotes_are_counted_as_they_come(memory: PreferenceMemory, clock: At) ->
     again = [("user", "As I said: when writing SQL, always use capital keywords.")]
     memory.learn(again, user_id="ann", session_id="b")
     plots = plots_of(memory, "ann")
-    (course,) = plots.evidence
+    assert [course.card_id for course in plots.evidence] == [sql.id]
+    (course,) = plots.repeated
     assert [step.value for step in course.said] == [1, 2]
     learned = [(p.start, p.new, p.again, p.closed) for p in plots.learned]
     assert learned == [

@@ -3,16 +3,17 @@
 
 import { el, fill, svg } from "./dom.js";
 
-const EDGE = { top: 14, right: 14, bottom: 44, left: 52 };
+const EDGE = { top: 14, right: 26, bottom: 44, left: 52 };
 const COLOURS = 5; // plot-1 to plot-5 in base.css
 
 /**
  * Lines over time.
  *
  * `series`: `[{ name, points: [[time, value]] }]`, times as ISO texts; `steps`: whether a value holds
- * until the next one; `range`: the least that the y axis spans, `[low, high]`.
+ * until the next one; `range`: the least that the y axis spans, `[low, high]`; `whole`: whether values
+ * are counts.
  */
-export function lineChart({ title, note, x, y, series, steps = false, range = [0, 1] }) {
+export function lineChart({ title, note, x, y, series, steps = false, range = [0, 1], whole = false }) {
   const lines = series.map((line) => ({
     ...line,
     points: line.points.map(([time, value]) => [Date.parse(time), value]),
@@ -20,8 +21,9 @@ export function lineChart({ title, note, x, y, series, steps = false, range = [0
   const all = lines.flatMap((line) => line.points);
   const draw = (plot) => {
     const across = scale(spread(all.map((p) => p[0]), 864e5), [0, plot.width]);
-    const up = scale(outer(range, all.map((p) => p[1])), [plot.height, 0]);
-    plot.axes(dateTicks(across, plot.width), valueTicks(up), across, up);
+    const { ticks, ends } = rounded(outer(range, all.map((p) => p[1])), whole);
+    const up = scale(ends, [plot.height, 0]);
+    plot.axes(dateTicks(across, plot.width), ticks, across, up);
     lines.forEach((line, number) => {
       const places = line.points.map(([time, value]) => [across(time), up(value)]);
       plot.add(svg("path", { class: `line ${colour(number)}`, d: path(places, steps, plot.width) }));
@@ -42,12 +44,13 @@ export function lineChart({ title, note, x, y, series, steps = false, range = [0
 export function barChart({ title, note, x, y, periods, series }) {
   const sums = periods.map((_, i) => series.reduce((sum, one) => sum + one.values[i], 0));
   const draw = (plot) => {
-    const up = scale(outer([0, 4], sums), [plot.height, 0]);
+    const values = rounded(outer([0, 4], sums), true);
+    const up = scale(values.ends, [plot.height, 0]);
     const wide = plot.width / Math.max(periods.length, 1);
     const across = (i) => (i + 0.5) * wide;
     const every = Math.ceil((periods.length * 64) / Math.max(plot.width, 1));
     const ticks = periods.map((name, i) => [i, name]).filter(([i]) => i % every === 0);
-    plot.axes(ticks, valueTicks(up, true), across, up);
+    plot.axes(ticks, values.ticks, across, up);
     periods.forEach((name, i) => {
       let base = 0;
       const parts = series.map((one, number) => {
@@ -64,7 +67,7 @@ export function barChart({ title, note, x, y, periods, series }) {
   };
   const rows = periods.map((name, i) => [name, ...series.map((one) => one.values[i])]);
   const head = [x, ...series.map((one) => one.name)];
-  return figure({ title, note, x, y, draw, table: { head, rows }, names: series.map((s) => s.name) });
+  return figure({ title, note, x, y, draw, table: { head, rows }, names: series.map((s) => s.name), bars: true });
 }
 
 /**
@@ -97,14 +100,14 @@ export function scatterChart({ title, note, x, y, points, groups = [], choose = 
 }
 
 /** Put caption, legend, picture, reading line and table together; draw again when the room changes. */
-function figure({ title, note, x, y, draw, table, names, high = 240 }) {
+function figure({ title, note, x, y, draw, table, names, high = 240, bars = false }) {
   const told = el("p", { class: "reading", "aria-live": "polite" });
   const box = el("div", { class: "drawing" });
   const made = el(
     "figure",
     { class: "chart" },
     el("figcaption", {}, el("h3", {}, title), note && el("p", { class: "hint" }, note)),
-    names.length > 0 && el("ul", { class: "legend plain" }, names.map(legend)),
+    names.length > 0 && el("ul", { class: "legend plain" }, names.map((name, i) => legend(name, i, bars))),
     box,
     told,
     el(
@@ -207,8 +210,8 @@ class Plot {
   }
 }
 
-function legend(name, number) {
-  const sign = svg("svg", { width: 14, height: 14, "aria-hidden": "true" }, shape(number, 7, 7, 5));
+function legend(name, number, bars) {
+  const sign = svg("svg", { width: 14, height: 14, "aria-hidden": "true" }, shape(bars ? 1 : number, 7, 7, 5));
   return el("li", { class: colour(number) }, sign, name);
 }
 
@@ -264,17 +267,16 @@ function padded(values) {
   return [low - (high - low) * 0.12, high + (high - low) * 0.12];
 }
 
-function valueTicks(up, whole = false) {
-  const rough = (up.high - up.low) / 4;
+/** Choose round ticks that hold a range between them: values with their names, and the two ends. */
+function rounded([low, high], whole) {
+  const rough = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
-  let step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.99);
-  if (whole) step = Math.max(1, Math.round(step));
-  const first = Math.ceil(up.low / step - 1e-9);
-  const last = Math.floor(up.high / step + 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, i) => {
-    const value = (first + i) * step;
-    return [value, written(value)];
-  });
+  const steps = whole ? [1, 2, 5, 10] : [1, 2, 2.5, 5, 10];
+  const step = Math.max(steps.map((m) => m * power).find((s) => s >= rough * 0.99), whole ? 1 : 0);
+  const first = Math.floor(low / step + 1e-9);
+  const last = Math.ceil(high / step - 1e-9);
+  const values = Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+  return { ticks: values.map((value) => [value, written(value)]), ends: [first * step, last * step] };
 }
 
 function dateTicks(across, width) {

@@ -14,7 +14,7 @@ export async function showPlots(section, choose) {
   fill(section, el("div", { class: "plots" }, cards(plots, choose).map((c) => el("div", { class: "card" }, c))));
 }
 
-function cards({ map, evidence, unit, use, learned }, choose) {
+function cards({ map, evidence, repeated, unit, use, learned }, choose) {
   const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
   const begin = (period) => day.format(new Date(period.start));
   const per = unit === "day" ? "Day" : `${unit === "week" ? "Week" : "Month"} from`;
@@ -34,11 +34,12 @@ function cards({ map, evidence, unit, use, learned }, choose) {
           series: evidence.map((rule) => ({ name: rule.text, points: steps(rule.evidence) })),
         })
       : none("Evidence for and against rules, by use", "No follow-up has spoken for or against a rule yet."),
-    evidence.some((rule) => rule.said.length) &&
+    repeated.length > 0 &&
       lineChart({
-        title: "How often the same rules were said",
-        x: "Day", y: "Quotes", steps: true, range: [0, 2],
-        series: evidence.map((rule) => ({ name: rule.text, points: steps(rule.said) })),
+        title: "Rules that were said more than once",
+        note: "Each quote is a time that the user said it.",
+        x: "Day", y: "Quotes", steps: true, range: [0, 3], whole: true,
+        series: repeated.map((rule) => ({ name: rule.text, points: steps(rule.said) })),
       }),
     barChart({
       title: "Answers that were complained about",
