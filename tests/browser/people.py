@@ -36,7 +36,7 @@ MARAS: Sequence[Exchange] = (
      "Summarise the paper on harbour cranes.", None),
     (21, "Write meeting notes from the weekly call.", "Decisions: the test starts on Monday.",
      "Exactly, thanks.", 1.0),
-    (23, "When you draft invoices, always send a copy to books@outpost.example.",
+    (23, "When you draft invoices, always send a copy to Lena.",
      "I cannot promise that.", "Draft an invoice for two days of advice.", None),
     (28, "When you suggest recipes, leave out nuts.", "Understood.",
      "A recipe for a quick supper.", None),

@@ -1,12 +1,10 @@
 // The plots of a user: the map of rules, evidence, what came back, and what was learned.
 
-import { call } from "./api.js";
 import { barChart, lineChart, scatterChart } from "./charts.js";
 import { el, fill } from "./dom.js";
 
-/** Draw the plots of the chosen user; `choose(id)` is called for a rule that is picked on the map. */
-export async function showPlots(section, choose) {
-  const plots = await call("inspect/api/plots");
+/** Draw what `inspect/api/plots` gave; `choose(id)` is called for a rule that is picked on the map. */
+export function draw(section, plots, choose) {
   if (!plots.map.points.length && !plots.use.length && !plots.learned.length) {
     fill(section, el("p", { class: "empty" }, "Nothing to draw yet: this user has no rules and no recalls."));
     return;
