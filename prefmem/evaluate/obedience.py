@@ -129,20 +129,22 @@ def _rule(action: str, kind: ScopeKind) -> Rule:
 def _kept(case: Case, answer: str) -> float:
     """Give the share of a case's rules that an answer keeps.
 
-    An answer that is empty, goes round in circles or recites the rules keeps none: a small model
-    that falls silent is short, too, and does not obey.
+    An answer that is not sound keeps none: a small model that falls silent is short, too, and does
+    not obey.
     """
-    if not _sound(case, answer):
+    rules = [rule.text for rule in case.rules]
+    if not sound(rules, answer):
         return 0.0
-    return 1 - len(broken_rules((rule.text for rule in case.rules), answer)) / len(case.rules)
+    return 1 - len(broken_rules(rules, answer)) / len(rules)
 
 
-def _sound(case: Case, answer: str) -> bool:
+def sound(rules: Sequence[str], answer: str) -> bool:
+    """Whether an answer says something, does not go round in circles and recites no rule."""
     said = answer.casefold()
     words = said.split()
     threes = list(zip(words, words[1:], words[2:], strict=False))
-    checks = (check_of(rule.text) for rule in case.rules)
-    given = [*(r.text.rstrip(".") for r in case.rules), *(c.wish for c in checks if c)]
+    checks = (check_of(rule) for rule in rules)
+    given = [*(rule.rstrip(".") for rule in rules), *(c.wish for c in checks if c)]
     recited = any(text.casefold() in said for text in given)
     return bool(words) and len(set(threes)) >= _FRESH * len(threes) and not recited
 

@@ -1,0 +1,96 @@
+"""`prefmem evaluate personas`: the rule-based persona experiment with a real chat model."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from prefmem.evaluate.publish import (
+    CACHE,
+    Cache,
+    Json,
+    Measured,
+    Plots,
+    Split,
+    Tell,
+    known_split,
+    publish,
+)
+
+_ABOUT = """\
+Six personas with a wish each for length, layout and language say them in a first session (reveal),
+ask in a second one (retain), and complain of what was broken in a third (mixed). The chat model is
+{chat}, greedy, {tokens} tokens an answer; it reads the request and the exchange before it, and code
+checks each answer. Of earlier sessions it is told nothing, or the rules that prefmem with every
+default injects, or the wishes as they are (oracle). Rules and wishes follow the request as plain
+sentences, the form that the development personas chose for SmolLM2; "default block" is the fenced
+block in the system prompt, as the integrations place it. The published figures are those of VARS,
+[arXiv 2603.20939](https://arxiv.org/abs/2603.20939), appendix C: other personas, another chat
+model, English and Chinese."""
+
+
+def personas(
+    ctx: typer.Context,
+    seeds: Annotated[list[int] | None, typer.Option(min=0, help="Scripts: 1 2 3.")] = None,
+    split: Split = "test",
+    chat: Annotated[
+        str,
+        typer.Option(
+            help="Chat model: smollm2, a folder, a name on the hub, or the URL of an "
+            "OpenAI-compatible endpoint."
+        ),
+    ] = "smollm2",
+    model: Annotated[str | None, typer.Option(help="Name of the model at the URL.")] = None,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="PREFMEM_API_KEY", help="Key for the URL.")
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Let the model read all earlier dialogues, too.")
+    ] = False,
+    tokens: Annotated[int, typer.Option(min=16, max=2048, help="Length of an answer.")] = 56,
+    cache: Cache = CACHE,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", file_okay=False,
+            help="Write JSON, Markdown and a PNG here, and keep answers: an ended run goes on.",
+        ),
+    ] = None,
+    plots: Plots = True,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Let personas with checkable wishes talk to a chat model with and without memory (VARS, C)."""
+    from tempfile import TemporaryDirectory
+
+    from prefmem.evaluate.chats import Kept, named, open_chat
+    from prefmem.evaluate.personas import pool, report, study
+    from prefmem.evaluate.personas.arms import ARMS, HISTORY
+
+    found, requests = pool.read(known_split(split))
+    chosen = tuple(dict.fromkeys(seeds or (1, 2, 3)))
+
+    arms = {**ARMS, **(HISTORY if history else {})}
+
+    def work(tell: Tell) -> Measured:
+        with TemporaryDirectory() as scratch:
+            asked = Kept(
+                open_chat(chat, tokens=tokens, model=model, api_key=api_key, cache=cache),
+                (out or Path(scratch)) / "answers.jsonl",
+                key=_key(chat, model, tokens),
+            )
+            lives = study.live(asked, found, requests, arms=arms, seeds=chosen, progress=tell)
+        return report.measured(lives)
+
+    name = named(chat, model)
+    publish(
+        ctx, f"Personas, {split} split: {len(found)} personas x {len(chosen)} seeds", work,
+        seed=chosen, settings={"split": split, "chat": name, "tokens": tokens, "arms": [*arms]},
+        data=[pool.POOL],
+        about=_ABOUT.format(chat=name, tokens=tokens),
+    )  # fmt: skip
+
+
+def _key(chat: str, model: str | None, tokens: int) -> str:
+    """Name what answers depend on; an address is kept as a hash, as it may hold a password."""
+    return hashlib.sha256(repr((chat, model, tokens)).encode()).hexdigest()
