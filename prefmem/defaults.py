@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from prefmem.cards.compare import Unrelated
 from prefmem.config import Config
 from prefmem.errors import ConfigError, MissingExtraError
 from prefmem.feedback.kept import Inducer
@@ -105,8 +106,22 @@ def verified(found_by: Extractor, config: Config) -> Extractor:
     return VerifiedExtractor(found_by, floor=config.min_confidence)
 
 
-def relater() -> Relater:
-    """Make the packaged relater; its weights load with the first pair."""
+def relater(choice: Relater | str | None = None) -> Relater:
+    """Make the relater that was chosen; the packaged one's weights load with the first pair.
+
+    Args:
+        choice: The packaged one unless given; `"none"` for one that compares nothing; a relater is
+            given back as it is.
+
+    Raises:
+        ConfigError: The name is unknown.
+    """
+    if choice == "none":
+        return Unrelated()
+    if isinstance(choice, str):
+        raise ConfigError(f"relater={choice!r}; known is 'none', or pass a relater")
+    if choice is not None:
+        return choice
     from prefmem.cards.relate import PairRelater
     from prefmem.models.pairs import packaged
 

@@ -134,7 +134,8 @@ class PreferenceMemory(Beside):
         embedder: Embeds cards and queries; the embedded MiniLM unless given.
         reranker: Reads request and rule together; the packaged one unless given, `"none"` for none.
             A document compressor of LangChain is asked as it is.
-        relater: Says what a new rule is to those that are there; the packaged one unless given.
+        relater: Says what a new rule is to those that are there; the packaged one unless given,
+            `"none"` for none: then only what is said again in the same words is the same rule.
         user_model: Learns what works for a user: `"ledger"` unless given, `"vars"` for the
             published dual vector, `"none"`, or another one.
         inducer: Finds rules in edits; the one without a model unless given. A chat model of
@@ -166,7 +167,7 @@ class PreferenceMemory(Beside):
         extractor: Extractor | ChatModel | str | None = None,
         embedder: Embedder | None = None,
         reranker: Reranker | Compressor | str | None = None,
-        relater: Relater | None = None,
+        relater: Relater | str | None = None,
         user_model: UserModel | str | None = None,
         judge: Judge | ChatModel | str | None = None,
         inducer: Inducer | ChatModel | None = None,
@@ -188,7 +189,7 @@ class PreferenceMemory(Beside):
         self.embedder = embedder or defaults.embedder()
         self.extractor = defaults.extractor(self.config, extractor)
         self._reranking = self._made_reranking(defaults.reranker(self.config, reranker))
-        self.relater = relater or defaults.relater()
+        self.relater = defaults.relater(relater)
         self._writer, self._tenant, self._clock, self._ids = writer, tenant, clock, ids
         self._secret = ids().encode()
         self._cache = IndexCache(self.config.cache_bytes)
@@ -963,13 +964,13 @@ class PreferenceMemory(Beside):
             with self._store.write(user) as transaction:
                 if transaction.revision() == seen:
                     transaction.record(event, vectors)
-                    return event
                     if actor != "user":
                         ids = [change.card.id for change in event.changes[:1]]
                         transaction.audit(
                             "undo", actor=actor, at=event.at, card_id="".join(ids),
                             n=len(event.changes),
                         )  # fmt: skip
+                    return event
 
     # Looking
 

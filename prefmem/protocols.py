@@ -481,6 +481,15 @@ class Store(Protocol):
 
 
 @runtime_checkable
+class Counting(Protocol):
+    """A store that knows how many cards a user ever had without reading them."""
+
+    def numbered(self, user: UserKey) -> int:
+        """Give the last number of a card; 0 before the first. No more cards are there."""
+        ...
+
+
+@runtime_checkable
 class BatchEraser(Protocol):
     """A store that erases many users faster together than one by one."""
 

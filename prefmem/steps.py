@@ -15,7 +15,7 @@ import numpy as np
 from prefmem.asking import Asking
 from prefmem.cards.authority import is_takeover
 from prefmem.cards.check import checked
-from prefmem.cards.compare import compared, nearby
+from prefmem.cards.compare import Unrelated, compared, nearby
 from prefmem.cards.reconcile import inherited
 from prefmem.cards.record import Draft, Recorder
 from prefmem.cards.validity import dated
@@ -197,6 +197,8 @@ class Steps:
         self, user: UserKey, drafts: Sequence[Draft], now: datetime
     ) -> tuple[int, Sequence[Draft]]:
         """Judge what drafts are to the live cards near them; gives the revision that they had."""
+        if isinstance(self.relater, Unrelated):
+            return self._store.revision(user), drafts
         waiting = self._store.shelf(user, status="candidate")
         active = self._cache.get(user, waiting.revision, self._store.shelf).shelf
         near = [nearby(draft, (active, waiting), now) for draft in drafts]

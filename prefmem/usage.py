@@ -36,6 +36,7 @@ from prefmem.messages import clean
 from prefmem.protocols import Embedder, Judge, Store, Transaction, UserModel
 from prefmem.stores.faiss import UserIndex
 from prefmem.types import Candidate, Reason, Recall, Turn, UserKey, Vector
+from prefmem.usermodel.none import NoModel
 
 ALL_CARDS = 0  # the number that stands for every card of a user
 _LABELS = {"satisfied": 1.0, "dissatisfied": -1.0, "neutral": 0.0}
@@ -147,7 +148,9 @@ class Usage:
         """
         places = np.array([index.rows[c.card.id] for c in candidates], dtype=np.int64)
         relevance = np.array([c.relevance for c in candidates], dtype=np.float32)
-        slate = Slate(self._deck(index, places), places, relevance)
+        # a doubt ends in a prior, which this model does not weigh with: only the log tells it
+        spared = isinstance(self.model, NoModel) and not self._logs
+        slate = Slate(self._deck(index, _NOWHERE if spared else places), places, relevance)
         choice = self.model.select(state, slate, floor=floor, limit=limit)
         scale = floor / choice.floor if choice.floor > 0 else 1.0  # back to the scale of relevance
         worth = choice.worth * scale
@@ -531,15 +534,18 @@ def deck_of(index: UserIndex, places: Numbers, basis: str) -> Deck:
         places: Rows that the doubt is needed for, (k,).
         basis: Vector space of the cards.
     """
-    shelf, numbers = index.shelf, index.numbers
-    doubt = np.zeros(len(numbers), dtype=np.float32)
+    shelf, doubts = index.shelf, index.doubts
     known = places[places >= 0]
-    for start in range(0, len(known), _ROWS):
-        some = known[start : start + _ROWS]
-        near = shelf.matrix[some] @ shelf.matrix.T  # (k, e) @ (e, m) -> (k, m)
-        near = np.where(numbers[None, :] > numbers[some][:, None], near, 0.0)
-        doubt[some] = np.clip((near.max(axis=1) - _SAME_FROM) / (_SAME_TO - _SAME_FROM), 0, 1)
-    return Deck(numbers, shelf.matrix, shelf.confidence, doubt, basis)
+    unknown = known[np.isnan(doubts[known])]
+    for start in range(0, len(unknown), _ROWS):
+        some = unknown[start : start + _ROWS]
+        first = int(some.min())  # rows are in the order of numbers: the newer ones come behind
+        near = shelf.matrix[some] @ shelf.matrix[first:].T  # (k, e) @ (e, m) -> (k, m)
+        near[np.arange(first, len(doubts)) <= some[:, None]] = 0.0
+        doubts[some] = np.clip((near.max(axis=1) - _SAME_FROM) / (_SAME_TO - _SAME_FROM), 0, 1)
+    doubt = np.zeros_like(doubts)
+    doubt[known] = doubts[known]
+    return Deck(index.numbers, shelf.matrix, shelf.confidence, doubt, basis)
 
 
 def _followups(turns: Sequence[Turn]) -> Iterable[tuple[Turn, str, str]]:

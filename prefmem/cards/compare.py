@@ -16,6 +16,17 @@ _SURE = 0.85  # probability from which a rule counts as said again
 _NEAR = 0.3  # least cosine: further away two rules have nothing to do with each other
 
 
+class Unrelated:
+    """Compares nothing: rules that say the same in other words live side by side."""
+
+    def relations(
+        self, new: Preference, old: Sequence[Preference]
+    ) -> tuple[Mapping[Relation, float], ...]:
+        """Say of n rules that they have nothing to do with the new one."""
+        del new
+        return tuple({"distinct": 1.0} for _ in old)
+
+
 def nearby(draft: Draft, shelves: Sequence[Shelf], now: datetime) -> tuple[str, ...]:
     """Name the living cards nearest to a draft, at most six, the nearest first."""
     found: list[tuple[float, str]] = []

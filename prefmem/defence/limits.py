@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from prefmem.config import Config
 from prefmem.errors import InputError
-from prefmem.protocols import Store, Transaction
+from prefmem.protocols import Counting, Store, Transaction
 from prefmem.types import LIVE, Source, UserKey
 
 _HOUR = timedelta(hours=1)
@@ -52,9 +52,14 @@ def allowance(
             towards no hour.
         config: The limits.
     """
+    enough = max(_CHUNK, config.max_new_cards_per_hour or 0)
+    if source not in _DIALOGUE and isinstance(store, Counting):
+        left = config.max_cards - store.numbered(user)
+        if left > enough:
+            return Allowance(left)
     numbers = store.numbers(user)
     left = config.max_cards - len(numbers)
-    if left < config.max_cards and left <= max(_CHUNK, config.max_new_cards_per_hour or 0):
+    if left < config.max_cards and left <= enough:
         live = sum(card.as_of(now).status in LIVE for card in store.cards(user))
         left = config.max_cards - live  # not all that ever came are still there
     hourly = config.max_new_cards_per_hour

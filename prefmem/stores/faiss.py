@@ -106,6 +106,7 @@ class UserIndex:
     shelf: Shelf
     index: Near
     rows: Mapping[str, int]  # of the shelf, by card id
+    doubts: Vector  # about each card, (n,); nan until somebody works it out
 
     @classmethod
     def build(cls, shelf: Shelf, *, kind: Callable[[Matrix], Near] | None = None) -> "UserIndex":
@@ -117,7 +118,8 @@ class UserIndex:
         """
         made = kind or (Plain if faiss is None else Faiss)
         rows = {card_id: row for row, card_id in enumerate(shelf.ids)}
-        return cls(shelf, made(shelf.matrix), rows)
+        doubts = np.full(len(shelf.ids), np.nan, dtype=np.float32)
+        return cls(shelf, made(shelf.matrix), rows, doubts)
 
     @property
     def numbers(self) -> npt.NDArray[np.int64]:

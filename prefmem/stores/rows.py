@@ -68,6 +68,11 @@ class Rows:
         ).fetchall()
         return dict(rows)
 
+    def numbered(self) -> int:
+        """Give the last number of a card; 0 before the first."""
+        row = self.db.execute("select numbered from users where uid = ?", (self.uid,)).fetchone()
+        return int(row[0]) if row else 0
+
     def card(self, card_id: str) -> Card | None:
         """Read one card."""
         found = self.cards(ids=(card_id,))

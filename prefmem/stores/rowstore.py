@@ -63,6 +63,10 @@ class RowStore(ABC):
         """Give the number of every card, by card id."""
         return self._read(user, Rows.numbers, one=True)
 
+    def numbered(self, user: UserKey) -> int:
+        """Give the last number of a card; 0 before the first. No more cards are there."""
+        return self._read(user, Rows.numbered, one=True)
+
     def card(self, user: UserKey, card_id: str) -> Card | None:
         """Read one card."""
         return self._read(user, lambda rows: rows.card(card_id), one=True)

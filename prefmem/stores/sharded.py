@@ -75,6 +75,10 @@ class ShardedStore:
         """Give the number of every card, by card id."""
         return self._asked(user, lambda store: store.numbers(user), {})
 
+    def numbered(self, user: UserKey) -> int:
+        """Give the last number of a card; 0 before the first. No more cards are there."""
+        return self._asked(user, lambda store: store.numbered(user), 0)
+
     def card(self, user: UserKey, card_id: str) -> Card | None:
         """Read one card."""
         return self._asked(user, lambda store: store.card(user, card_id), None)

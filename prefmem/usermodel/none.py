@@ -8,6 +8,8 @@ from prefmem.interaction import Choice, Deck, Numbers, Observation, Offer, Slate
 from prefmem.types import Vector
 from prefmem.usermodel.ledger import Ledger, pick
 
+_LEDGER = Ledger()
+
 
 @dataclass(frozen=True, slots=True)
 class NoModel:
@@ -33,7 +35,7 @@ class NoModel:
         Returns:
             Log-odds, (j,), float32.
         """
-        return Ledger().prior(self.fresh(state.user_id), deck, places)
+        return _LEDGER.prior(self.fresh(state.user_id), deck, places)
 
     def select(self, state: UserState, slate: Slate, *, floor: float, limit: int) -> Choice:
         """Rank by relevance; what reaches the floor is taken.

@@ -85,3 +85,16 @@ def test_an_import_above_the_limit_is_refused_whole(open_memory: Open) -> None:
     with pytest.raises(InputError, match="at most 3 fit"):
         target.load(source.export(user_id="ann"), user_id="bob")
     assert target.list(user_id="bob") == ()
+
+
+def test_room_that_forgotten_cards_leave_is_used(open_memory: Open) -> None:
+    memory = open_memory(clock=Watch(), config=Config(max_cards=80))
+    cards = [memory.add("", f"like number {n}", user_id="ann") for n in range(80)]
+    with pytest.raises(InputError, match="80 live cards"):
+        memory.add("", "like tea", user_id="ann")
+    for card in cards[:2]:
+        memory.forget(card.id, user_id="ann")
+    memory.add("", "like tea", user_id="ann")  # the 81st that ever came
+    memory.add("", "like jam", user_id="ann")
+    with pytest.raises(InputError, match="80 live cards"):
+        memory.add("", "like rum", user_id="ann")
