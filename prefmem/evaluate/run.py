@@ -5,6 +5,7 @@ import typer
 from prefmem.evaluate.agent.command import agent
 from prefmem.evaluate.benchmarks.command import benchmark
 from prefmem.evaluate.commands import living, models, reading, running, using
+from prefmem.evaluate.peers.command import peers
 from prefmem.evaluate.personas.command import personas
 from prefmem.evaluate.publish import ManyValues
 from prefmem.evaluate.simulate.command import user_model
@@ -26,5 +27,6 @@ app.command()(models.rendering)
 app.command()(models.smollm2)
 app.command()(agent)
 app.command(cls=ManyValues)(personas)
+app.command(cls=ManyValues)(peers)
 app.command()(benchmark)
 app.command()(running.cost)
