@@ -1,5 +1,4 @@
 import json
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +6,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from prefmem.errors import ConfigError, MissingExtraError
+from prefmem.errors import ConfigError
 from prefmem.evaluate.publish import ManyValues
-from prefmem.evaluate.simulate import plots, runs
+from prefmem.evaluate.simulate import runs
 from prefmem.evaluate.simulate.command import user_model
+from prefmem.evaluate.simulate.curves import lines
 from prefmem.evaluate.simulate.embedders import make
 from prefmem.evaluate.simulate.setting import Setting
 from prefmem.evaluate.simulate.speed import CARDS, measure
@@ -37,27 +37,30 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_command_prints_and_writes_all(cache: Path, tmp_path: Path) -> None:
-    path = tmp_path / "figures.json"
     arguments = [
         "user-model", "--seeds", "1", "2", "--users", "2", "--sessions", "3", "--policies", "vars",
         "ledger", "--embedder", "hash", "--workers", "1", "--cache", str(cache), "--sweep",
-        "limit-1", "no-text", "--json", str(path),
+        "limit-1", "no-text", "--out", str(tmp_path), "--no-plots",
     ]  # fmt: skip
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    content = json.loads(path.read_text(encoding="utf-8"))
-    assert content["seeds"] == [1, 2]
-    assert list(content["figures"]) == ["vars", "ledger"]
-    assert list(content["swept"]) == ["limit-1", "no-text"]
-    found = content["figures"]["ledger"]["complaint rate"]
+    content = json.loads((tmp_path / "user-model.json").read_text(encoding="utf-8"))
+    assert content["seed"] == [1, 2]
+    parts = {part["title"]: part["rows"] for part in content["parts"]}
+    assert list(parts["Policies"]) == ["vars", "ledger"]
+    found = parts["Policies"]["ledger"]["complaints"]
     assert found["cases"] == 4  # 2 seeds x 2 users
     assert found["low"] <= found["value"] <= found["high"]
-    assert content["swept"]["limit-1"]["vars"]["injected a turn"]["value"] == 1
-    assert content["against"]["vars"]["regret against vars"]["value"] == 0
-    assert [cost["cards"] for cost in content["costs"]["ledger"]] == list(CARDS)
-    assert len(content["curves"]["vars"]["regret"]) == 3
-    assert {"harm turns", "bytes at 100 cards"} <= {check["name"] for check in content["checks"]}
-    for word in ("complaint %", "| limit-1", "recall@3", "select us"):
+    assert {"World `limit-1`", "World `no-text`"} <= {*parts}
+    assert parts["Further figures"]["vars"]["injected a turn"]["value"] > 0
+    assert parts["Against `vars`, a share of its figure"]["vars"]["regret"]["value"] == 0
+    sizes = [name for name in parts["Processor time and size of a state"] if "ledger" in name]
+    assert sizes == [f"ledger, {cards} cards" for cards in CARDS]
+    regret = content["lines"][1]
+    assert regret["title"] == "Regret, summed"
+    assert [x for x, _ in regret["series"]["vars"]] == [0, 1, 2]
+    assert {"harm turns", "bytes at 100 cards"} <= {*parts["To be reached"]}
+    for word in ("complaints", "World `limit-1`", "recall@3", "select, microseconds"):
         assert word in done.output
 
 
@@ -118,18 +121,14 @@ def test_the_base_has_its_own_space() -> None:
     assert make("base").width == 384
 
 
-def test_plots_are_drawn_or_say_what_to_install(tmp_path: Path) -> None:
+def test_curves_are_smooth_and_break_at_the_drift() -> None:
     steps = np.linspace(0, 1, 60)
-    curves = {
-        name: {"complaint rate": (0.4 - rate * steps).tolist(), "regret": steps.tolist()}
-        for name, rate in (("vars", 0.0), ("ledger", 0.2))
-    }
-    if find_spec("matplotlib") is None:
-        with pytest.raises(MissingExtraError, match=r'pip install "prefmem\[plots\]"'):
-            plots.draw(curves, tmp_path)
-        return
-    paths = plots.draw(curves, tmp_path / "new")
-    assert [path.name for path in paths] == ["complaints.png", "regret.png", "adaptation.png"]
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
-    short = {name: {key: row[:3] for key, row in curve.items()} for name, curve in curves.items()}
-    assert len(plots.draw(short, tmp_path)) == 2
+    rates = {"complaint rate": [0.4] * 60, "regret": steps.tolist()}
+    complaints, regret, adaptation = lines({"ledger": rates})
+    assert complaints.series["ledger"][0] == (2.0, pytest.approx(0.4))  # the middle of five
+    assert regret.series["ledger"][-1] == (59.0, pytest.approx(30.0))  # 60 x 0.5
+    assert regret.marks == (36.0,)
+    gap = [x for x, _ in adaptation.series["ledger"] if x != x]
+    assert len(gap) == 1
+    short = {key: row[:3] for key, row in rates.items()}
+    assert [one.marks for one in lines({"ledger": short})] == [(), ()]
