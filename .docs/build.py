@@ -1,3 +1,4 @@
+# ruff: noqa: T201  # a script that reports
 """Builds the documentation site into `.docs/build`, strictly, and checks what came out.
 
 `python .docs/build.py`; `pip install -c constraints.txt -e ".[docs]"` before. Open

@@ -2,7 +2,6 @@
 
 import re
 from html import unescape
-from typing import Any
 
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
@@ -30,13 +29,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Put in what a page includes."""
     markdown = markdown.replace("<!-- benchmarks -->", benchmarks.listed())
     return text.expanded(page.file.src_uri, markdown)
 
 
-def on_page_content(html: str, **_: Any) -> str:
+def on_page_content(html: str, **_: object) -> str:
     """Write formulas as MathML, which browsers draw by themselves."""
     return _FORMULA.sub(_drawn, html)
 

@@ -13,7 +13,9 @@ _LOADED = {  # tag: attributes by which a browser fetches something without bein
     "script": ("src",), "source": ("src", "srcset"), "track": ("src",), "use": ("href",),
     "video": ("src", "poster"),
 }  # fmt: skip
-_FROM_CSS = re.compile(r"url\(\s*['\"]?((?:https?:)?//[^'\")]+)|@import\s+['\"]?((?:https?:)?//\S+)")
+_FROM_CSS = re.compile(
+    r"url\(\s*['\"]?((?:https?:)?//[^'\")]+)|@import\s+['\"]?((?:https?:)?//\S+)"
+)
 
 
 @dataclass(slots=True)

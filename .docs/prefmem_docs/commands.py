@@ -15,9 +15,9 @@ def command_pages() -> dict[str, str]:
     """Give the page of all commands, by its path below `pages`."""
     parts = [
         "# Command line",
-        "This page is made from the commands when the site is built. Data goes to stdout, messages to "
-        "stderr. Exit codes: 0 fine, 1 prefmem refused, 2 wrong usage. `--json` gives a form for "
-        "programs.",
+        "This page is made from the commands when the site is built. Data goes to "
+        "stdout, messages to stderr. Exit codes: 0 fine, 1 prefmem refused, 2 wrong "
+        "usage. `--json` gives a form for programs.",
     ]
     for name, command in commands():
         parts.append(f"{'#' * min(name.count(' ') + 1, 3)} {name}")
@@ -66,7 +66,9 @@ def _argument(param: Any) -> str:  # noqa: ANN401  # as above
 
 def _row(param: Any) -> str:  # noqa: ANN401  # as above
     is_option = param.opts[0].startswith("-")
-    names = [*param.opts, *param.secondary_opts] if is_option else [param.metavar or param.name.upper()]
+    names = (
+        [*param.opts, *param.secondary_opts] if is_option else [param.metavar or param.name.upper()]
+    )
     default = "must be given" if param.required else _default(param)
     meaning = plain(param.help or "")
     if param.envvar:
@@ -103,4 +105,6 @@ def _default(param: Any) -> str:  # noqa: ANN401  # as above
 
 def plain(help_text: str) -> str:
     """Give a help text as Markdown: one paragraph for each, without the marks of the terminal."""
-    return "\n\n".join(" ".join(p.split()) for p in re.split(r"\n\s*\n", help_text.replace("\b", "")))
+    return "\n\n".join(
+        " ".join(p.split()) for p in re.split(r"\n\s*\n", help_text.replace("\b", ""))
+    )

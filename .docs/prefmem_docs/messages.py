@@ -1,4 +1,4 @@
-"""The page of errors: the tree as it is in the code, what to do, and every message that it raises."""
+"""The page of errors: the tree as in the code, what to do, and every message that it raises."""
 
 import ast
 import inspect
@@ -10,32 +10,55 @@ from prefmem_docs.text import ROOT
 
 _HOLE = "…"
 TO_DO = {
-    "PrefmemError": "Catch this one to catch all of them. No subclass means a defect of prefmem alone: "
-    "each message says what happened and what to do.",
-    "ConfigError": "Mend the setting that the message names; [Options](options.md) lists names, ranges "
-    "and units. Raised where something is set up, never in the middle of a chat.",
-    "InputError": "Mend what was passed in. Nothing was stored, so the call can be made again.",
-    "UserRequiredError": "Pass the id that your host has authenticated. There is no default user.",
-    "NotFoundError": "Look with `memory.list(user_id=...)` or `prefmem list`: the card was forgotten, "
-    "belongs to somebody else, or the id is cut off.",
-    "MissingExtraError": "Run the install line in the message.",
-    "WeightsError": "Install prefmem again; `prefmem doctor` says which file. For a model of your own: "
-    "give the whole folder.",
-    "AdapterError": "`prefmem agent list` shows versions, `prefmem agent rollback` takes the one before; "
-    "train anew where the base has changed. A recall goes on with the cards alone.",
-    "EndpointError": "See to the endpoint, and call again: the same turns are tried again. In the "
-    "background the queue does that by itself.",
-    "BasisMismatchError": "Open the store with the embedder that it was made with, or embed anew by "
-    "`memory.export`, a new store and `memory.load`.",
-    "StoreError": "What was acknowledged before is safe. See the message; `prefmem verify` checks the "
-    "whole store.",
-    "StoreVersionError": "Use a prefmem at least as new as the one that wrote the file, or another path.",
-    "StoreClosedError": "Open the memory again. At the end of a service close the memory last, after "
-    "what calls it.",
-    "StoreUnavailableError": "Free the disk, mend the permission, or wait for the one who holds the "
-    "lock; for a damaged file `prefmem verify`, then `prefmem restore` or `prefmem rebuild`. Recalls "
-    "give no rules meanwhile and do not raise.",
-    "ShardDownError": "Bring the shard back; users of the others are served all the while.",
+    "PrefmemError": (
+        "Catch this one to catch all of them. No subclass means a defect of prefmem alone: "
+        "each message says what happened and what to do."
+    ),
+    "ConfigError": (
+        "Mend the setting that the message names; [Options](options.md) lists names, ranges "
+        "and units. Raised where something is set up, never in the middle of a chat."
+    ),
+    "InputError": ("Mend what was passed in. Nothing was stored, so the call can be made again."),
+    "UserRequiredError": (
+        "Pass the id that your host has authenticated. There is no default user."
+    ),
+    "NotFoundError": (
+        "Look with `memory.list(user_id=...)` or `prefmem list`: the card was forgotten, "
+        "belongs to somebody else, or the id is cut off."
+    ),
+    "MissingExtraError": ("Run the install line in the message."),
+    "WeightsError": (
+        "Install prefmem again; `prefmem doctor` says which file. For a model of your own: "
+        "give the whole folder."
+    ),
+    "AdapterError": (
+        "`prefmem agent list` shows versions, `prefmem agent rollback` takes the one before; "
+        "train anew where the base has changed. A recall goes on with the cards alone."
+    ),
+    "EndpointError": (
+        "See to the endpoint, and call again: the same turns are tried again. In the "
+        "background the queue does that by itself."
+    ),
+    "BasisMismatchError": (
+        "Open the store with the embedder that it was made with, or embed anew by "
+        "`memory.export`, a new store and `memory.load`."
+    ),
+    "StoreError": (
+        "What was acknowledged before is safe. See the message; `prefmem verify` checks the "
+        "whole store."
+    ),
+    "StoreVersionError": (
+        "Use a prefmem at least as new as the one that wrote the file, or another path."
+    ),
+    "StoreClosedError": (
+        "Open the memory again. At the end of a service close the memory last, after what calls it."
+    ),
+    "StoreUnavailableError": (
+        "Free the disk, mend the permission, or wait for the one who holds the lock; for a "
+        "damaged file `prefmem verify`, then `prefmem restore` or `prefmem rebuild`. Recalls "
+        "give no rules meanwhile and do not raise."
+    ),
+    "ShardDownError": ("Bring the shard back; users of the others are served all the while."),
 }
 
 
@@ -44,9 +67,10 @@ def errors_page() -> str:
     found = messages()
     parts = [
         "# Errors",
-        "All errors that prefmem raises on purpose come from one tree, which this page shows as it is "
-        "in the code. What is read of a message's holes (`…`) stands in quotation marks when it is "
-        "raised. Over REST an error is a problem with a status: see [REST](../hosts/rest.md#errors).",
+        "All errors that prefmem raises on purpose come from one tree, which this "
+        "page shows as it is in the code. What is read of a message's holes (`…`) "
+        "stands in quotation marks when it is raised. Over REST an error is a problem"
+        " with a status: see [REST](../hosts/rest.md#errors).",
         f"```text\n{_tree()}\n```",
     ]
     for kind in tree():

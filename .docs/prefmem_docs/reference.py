@@ -1,4 +1,4 @@
-"""Pages that are made from the code, so that they cannot say otherwise: options, commands, errors."""
+"""Pages that are made from the code, so that they cannot say otherwise: options, errors."""
 
 import dataclasses
 import inspect
@@ -59,16 +59,18 @@ def options_page() -> str:
     parts = [
         "# Options",
         "This page is made from the code when the site is built; a test compares the two.",
-        "## Of the memory\n\n`PreferenceMemory(config=Config(...))`. Unknown names are refused, with "
-        "the nearest known one in the message. The other arguments of `PreferenceMemory` are parts "
-        "that can be exchanged: see the [Python API](api.md).",
+        "## Of the memory",
+        "`PreferenceMemory(config=Config(...))`. Unknown names are refused, with the nearest known "
+        "one in the message. The other arguments of `PreferenceMemory` are parts that can be "
+        "exchanged: see the [Python API](api.md).",
         config_table(),
     ]
     for title, about, kind in _SETTINGS:
         parts += [f"## {title}\n\n{about}", settings_table(kind)]
     parts += [
         "## Of the command line and its environment",
-        "See [Command line](cli.md); an option that an environment variable sets, too, names it there.",
+        "See [Command line](cli.md); an option that an environment variable sets, "
+        "too, names it there.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -76,14 +78,16 @@ def options_page() -> str:
 _SETTINGS: tuple[tuple[str, str, type[Any]], ...] = (
     (
         "Of the server",
-        "`create_app(memory, settings=ServerSettings(...))`; `prefmem serve` sets them by its options.",
+        "`create_app(memory, settings=ServerSettings(...))`; `prefmem serve` sets "
+        "them by its options.",
         ServerSettings,
     ),
     ("Of a limit on requests", "`ServerSettings(rate=Rate(...))`, for each key.", Rate),
     ("Of tokens", "`ServerSettings(jwt=JwtSettings(...))`.", JwtSettings),
     (
         "Of the proxy",
-        "`proxy_router(memory, ProxySettings(...), counts=...)`; `prefmem serve --upstream` sets them.",
+        "`proxy_router(memory, ProxySettings(...), counts=...)`; `prefmem serve "
+        "--upstream` sets them.",
         ProxySettings,
     ),
     (
@@ -93,8 +97,8 @@ _SETTINGS: tuple[tuple[str, str, type[Any]], ...] = (
     ),
     (
         "Of the default user model",
-        "`PreferenceMemory(user_model=Ledger(...))`, from `prefmem.usermodel.ledger`. The formulas: "
-        "[The ledger](../method/ledger.md).",
+        "`PreferenceMemory(user_model=Ledger(...))`, from `prefmem.usermodel.ledger`."
+        " The formulas: [The ledger](../method/ledger.md).",
         Ledger,
     ),
 )
@@ -142,7 +146,9 @@ def attributes(kind: type[Any]) -> dict[str, str]:
     """Read what a class's docstring says of its attributes, or of its arguments."""
     doc = inspect.getdoc(kind) or ""
     section = re.search(r"^(?:Attributes|Args):\n(.*?)(?=^\S|\Z)", doc, re.M | re.S)
-    entries = re.findall(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", section[1] if section else "", re.M | re.S)
+    entries = re.findall(
+        r"^    (\w+): (.*?)(?=^    \w+: |\Z)", section[1] if section else "", re.M | re.S
+    )
     return {name: " ".join(words.split()) for name, words in entries}
 
 
@@ -150,9 +156,10 @@ def examples_page() -> str:
     """Show the examples of the repository."""
     parts = [
         "# Examples",
-        "Each runs as it stands, offline, against a stand-in that says the rules it was given; with "
-        "`--endpoint http://127.0.0.1:11434/v1 --model llama3.2` against a real model. They lie in "
-        "`examples/` and share `examples/shared.py`. A test runs every one of them.",
+        "Each runs as it stands, offline, against a stand-in that says the rules it "
+        "was given; with `--endpoint http://127.0.0.1:11434/v1 --model llama3.2` "
+        "against a real model. They lie in `examples/` and share "
+        "`examples/shared.py`. A test runs every one of them.",
     ]
     for file in sorted((text.ROOT / "examples").glob("[0-9]*.py")):
         parts.append(f"## {file.stem}\n\n{text.program(f'examples/{file.name}')}")
@@ -162,7 +169,9 @@ def examples_page() -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Write a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines)
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines
+    )
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:
