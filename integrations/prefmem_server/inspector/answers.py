@@ -124,8 +124,8 @@ class RecallsOut(_Answer):
 class TermsOut(_Answer):
     """One candidate with its terms, and what decided about it.
 
-    What a logged recall does not keep is null: the cosine, and belief and worth of a rule that is
-    not active any more.
+    Belief and worth of a rule that is not active are null, as it is not weighed; so is what a
+    logged recall does not keep, such as the cosine.
     """
 
     card_id: str
@@ -147,10 +147,12 @@ class TermsOut(_Answer):
     @classmethod
     def of(cls, found: Explanation, texts: Mapping[str, str]) -> Self:
         """Write a candidate down."""
+        weighed = found.status == "active"
         return cls(
             card_id=found.card_id, text=found.text, scope=found.scope, status=found.status,
             dense=found.dense, dense_relevance=found.dense_relevance, relevance=found.relevance,
-            reranked=found.reranked, belief=found.belief, worth=found.worth, floor=found.floor,
+            reranked=found.reranked, belief=found.belief if weighed else None,
+            worth=found.worth if weighed else None, floor=found.floor,
             injected=found.verdict.injected, reason=found.verdict.reason, by=found.verdict.by,
             by_text=texts.get(found.verdict.by),
         )  # fmt: skip

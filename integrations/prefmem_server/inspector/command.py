@@ -53,11 +53,11 @@ def inspector_app(memory: "PreferenceMemory", secret: str) -> "FastAPI":
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from prefmem_server.app import create_app
-    from prefmem_server.auth import Gate, Principal
+    from prefmem_server.auth import Gate, Principal, Scope
     from prefmem_server.inspector.install import add_inspector
     from prefmem_server.settings import ServerSettings
 
-    scopes = frozenset({"read", "write", "admin"})
+    scopes: frozenset[Scope] = frozenset({"read", "write", "admin"})
     operator = Principal("local", "", None, scopes)
     gate = Gate([(sha256(secret.encode()).digest(), operator)])
     app = create_app(memory, settings=ServerSettings(), gate=gate)

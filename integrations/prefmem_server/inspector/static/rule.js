@@ -86,6 +86,7 @@ export async function showRule(place, page, id, { changed, close }) {
       evidence(found),
       links(found, page),
       history(found, page, undo)));
+  if (document.activeElement === document.body) place.focus({ preventScroll: true }); // what had it is gone
 }
 
 const quotes = (card) => (card.evidence.length ? counted(card.evidence.length, "quote") : "everything known of it");

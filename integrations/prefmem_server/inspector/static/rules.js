@@ -18,6 +18,7 @@ const ORDERS = [
 const asked = { status: "", words: "", order: "newest", skip: 0 };
 let whose = null;
 let under = null; // the call under way
+let last = ""; // the rule that was looked at
 
 /** Show the rules, and one of them. */
 export async function showRules(section, page, id) {
@@ -31,6 +32,11 @@ export async function showRules(section, page, id) {
   const detail = section.querySelector(".detail");
   if (id) await showRule(detail, page, id, { changed: () => list(section, page, id), close: () => page.go("rules") });
   else fill(detail, el("p", { class: "empty" }, "Choose a rule to see where it comes from."));
+  if (document.activeElement === document.body) {
+    const place = id ? detail : section.querySelector(`[data-card="${CSS.escape(last)}"] a`);
+    place?.focus({ preventScroll: Boolean(id) });
+  }
+  last = id;
 }
 
 function frame(section, page) {
@@ -87,11 +93,13 @@ async function list(section, page, id) {
   try {
     const found = await call("inspect/api/rules", { query: { ...asked, most: MOST }, signal: under.signal });
     filters(section, found);
+    const held = place.contains(document.activeElement);
     fill(place,
       found.rules.length
         ? el("ol", { class: "plain rules", data: { testid: "rules" } }, found.rules.map((card) => row(card, id)))
         : el("p", { class: "empty" }, asked.words || asked.status ? "No rule fits." : "Nothing is known of this user."),
       pager({ ...asked, most: MOST, total: found.total, shown: found.rules.length }, (skip) => section.again({ skip })));
+    if (held) place.querySelector("[aria-current=true]")?.focus({ preventScroll: true });
     announce(counted(found.total, "rule"));
   } catch (problem) {
     page.failed(place, problem);
