@@ -9,7 +9,7 @@ from prefmem.evaluate.benchmarks.case import Held, Request, User
 from prefmem.memory import PreferenceMemory
 from prefmem.train.progress import Progress
 from prefmem.train.risk import Apart
-from prefmem.types import Card, Recall, Turn
+from prefmem.types import Card, Recall, ScopeKind, Turn
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _BREAK = timedelta(days=1)  # between sessions whose time a file does not say
@@ -116,7 +116,7 @@ def _lived(user: User) -> Outcome:
 
 
 def _stored(memory: PreferenceMemory, one: Held) -> str:
-    scope = "conditional" if one.condition else "global"
+    scope: ScopeKind = "conditional" if one.condition else "global"
     return memory.add(one.condition, one.action, user_id=_USER, scope=scope).id
 
 

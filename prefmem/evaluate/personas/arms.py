@@ -13,7 +13,6 @@ from prefmem.memory import PreferenceMemory
 from prefmem.types import Rule
 
 _SINCE = datetime(2026, 1, 1, tzinfo=UTC)
-_USER = "persona"
 _HISTORY = 4000  # characters of earlier sessions that a small model is given, the newest
 
 
@@ -63,23 +62,22 @@ class Memory:
 
     Args:
         persona: Whose wishes the rules are held against.
+        memory: Keeps all users of a run.
+        user: Who this one is in it.
         fenced: Whether the model gets the block that prefmem renders, in the system prompt, as the
             integrations place it; else the same rules as plain sentences after the request.
     """
 
-    def __init__(self, persona: Persona, *, fenced: bool = False) -> None:
-        """Start empty. Names and times are fixed, so that a run can be repeated."""
+    def __init__(
+        self, persona: Persona, memory: PreferenceMemory, user: str, *, fenced: bool = False
+    ) -> None:
+        """Start with what the memory knows of the user: nothing."""
+        self._persona, self._memory, self._user = persona, memory, user
         self._fenced = fenced
-        ids, ticks = count(1), count()
-        self._persona = persona
-        self._memory = PreferenceMemory(
-            ":memory:", ids=lambda: f"{next(ids):016x}",
-            clock=lambda: _SINCE + timedelta(seconds=next(ticks)),
-        )  # fmt: skip
 
     def tell(self, session: str, dialogue: Sequence[Message]) -> Told:
         """Tell the rules that a recall injects."""
-        recall = self._memory.recall(dialogue, user_id=_USER, session_id=session, strict=True)
+        recall = self._memory.recall(dialogue, user_id=self._user, session_id=session, strict=True)
         kinds = tuple(self._kind(rule) for rule in recall.rules)
         if self._fenced:
             return Told(self._memory.render(recall), kinds=kinds)
@@ -87,10 +85,10 @@ class Memory:
 
     def learn(self, session: str, dialogue: Sequence[Message]) -> None:
         """Learn the newest turn; those before it count once."""
-        self._memory.learn(dialogue, user_id=_USER, session_id=session)
+        self._memory.learn(dialogue, user_id=self._user, session_id=session)
 
     def _kind(self, rule: Rule) -> str:
-        card = self._memory.get(rule.card_ids[0], user_id=_USER)
+        card = self._memory.get(rule.card_ids[0], user_id=self._user)
         quotes = [one.quote for one in card.preference.evidence]
         said = (w.kind for w in self._persona.wishes if any(w.says(quote) for quote in quotes))
         return next(said, "")
@@ -138,12 +136,21 @@ class Oracle:
         """Know it all already."""
 
 
-Make: TypeAlias = Callable[[Persona], Arm]
+Make: TypeAlias = Callable[[Persona, PreferenceMemory, str], Arm]
 
 ARMS: Mapping[str, Make] = {
-    "no memory": lambda persona: Nothing(),
+    "no memory": lambda persona, memory, user: Nothing(),
     "prefmem": Memory,
     "prefmem, default block": partial(Memory, fenced=True),
-    "oracle": Oracle,
+    "oracle": lambda persona, memory, user: Oracle(persona),
 }
-HISTORY: Mapping[str, Make] = {"full history": lambda persona: History()}
+HISTORY: Mapping[str, Make] = {"full history": lambda persona, memory, user: History()}
+
+
+def opened() -> PreferenceMemory:
+    """Open a memory whose names and times are fixed, so that a run can be repeated."""
+    ids, ticks = count(1), count()
+    return PreferenceMemory(
+        ":memory:", ids=lambda: f"{next(ids):016x}",
+        clock=lambda: _SINCE + timedelta(seconds=next(ticks)),
+    )  # fmt: skip

@@ -80,23 +80,28 @@ def _beside(lives: Lives) -> Part:
         arm: [one for one in found if one.persona.form("layout") == "bullets"]
         for arm, found in lives.items()
     }
-    here: dict[str, Callable[[str], Cell]] = {
-        "satisfaction": lambda arm: _share(lives[arm], _satisfaction, "retain"),
-        "too long": lambda arm: _broken(lives[arm], "length", "retain"),
-        "missing bullets": lambda arm: _broken(bulleted[arm], "layout", "retain"),
-    }
-    for kind in KINDS:
-        here[f"Recall@k, {kind}"] = lambda arm, kind=kind: (
-            _recalled(lives[arm], kind, "retain") if arm == _OURS else "-"
-        )
     rows: dict[str, dict[str, Cell]] = {}
     for name, (with_it, without) in _PUBLISHED.items():
-        cell = here.get(name, lambda arm: "-")
+        ours, bare = (_here(name, arm, lives, bulleted) for arm in (_OURS, _BARE))
         rows[name] = {
-            _OURS: cell(_OURS), "VARS, published": with_it,
-            f"{_BARE}, here": cell(_BARE), f"{_BARE}, published": without,
+            _OURS: ours, "VARS, published": with_it,
+            f"{_BARE}, here": bare, f"{_BARE}, published": without,
         }  # fmt: skip
     return Part(rows, "Second session beside VARS, appendix C", drawn=False)
+
+
+def _here(name: str, arm: str, lives: Lives, bulleted: Lives) -> Cell:
+    """Give our figure for a published one; a dash where there is none."""
+    if name == "satisfaction":
+        return _share(lives[arm], _satisfaction, "retain")
+    if name == "too long":
+        return _broken(lives[arm], "length", "retain")
+    if name == "missing bullets":
+        return _broken(bulleted[arm], "layout", "retain")
+    figure, _, kind = name.partition(", ")
+    if figure == "Recall@k" and arm == _OURS:
+        return _recalled(lives[arm], kind, "retain")
+    return "-"
 
 
 def _curve(lives: Lives) -> Lines:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prefmem.evaluate.obedience import Chat
-from prefmem.evaluate.personas.arms import Make
+from prefmem.evaluate.personas.arms import Make, opened
 from prefmem.evaluate.personas.pool import Persona
 from prefmem.evaluate.personas.talk import PHASES, Life, Scored
 from prefmem.train.progress import Progress
@@ -36,19 +36,23 @@ def live(
     Returns:
         By arm, a life for each persona and seed, in the same order.
     """
-    lives = {
-        (arm, seed, number): Life(persona, requests, make(persona), seed=seed, number=number)
-        for arm, make in arms.items()
-        for seed in seeds
-        for number, persona in enumerate(personas)
-    }
-    steps, done = sum(PHASES.values()), 0
-    for step in range(steps):
-        asked = [life.ask() for life in lives.values()]
-        progress(f"request {step + 1} of {steps}", done, steps * len(lives))
-        for life, answer in zip(lives.values(), chat(asked), strict=True):
-            life.hear(answer)
-        done += len(lives)
+    with opened() as memory:
+        lives = {
+            (arm, seed, number): Life(
+                persona, requests, make(persona, memory, f"{arm} {seed} {number}"), seed=seed,
+                number=number,
+            )
+            for arm, make in arms.items()
+            for seed in seeds
+            for number, persona in enumerate(personas)
+        }  # fmt: skip
+        steps, done = sum(PHASES.values()), 0
+        for step in range(steps):
+            progress(f"request {step + 1} of {steps}", done, steps * len(lives))
+            asked = [life.ask() for life in lives.values()]
+            for life, answer in zip(lives.values(), chat(asked), strict=True):
+                life.hear(answer)
+            done += len(lives)
     progress("done", done, steps * len(lives))
     return {
         arm: tuple(

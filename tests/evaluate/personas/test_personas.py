@@ -1,7 +1,7 @@
 """Personas who talk to a scripted chat model: what they say, and how answers are scored."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,12 +11,13 @@ from prefmem.errors import InputError
 from prefmem.evaluate.metrics import Figure
 from prefmem.evaluate.obedience import Message
 from prefmem.evaluate.personas import report
-from prefmem.evaluate.personas.arms import ARMS, HISTORY, History, Memory, Nothing, Oracle
+from prefmem.evaluate.personas.arms import ARMS, HISTORY, History, Memory, Nothing, Oracle, opened
 from prefmem.evaluate.personas.pool import KINDS, Persona, Wish, read
 from prefmem.evaluate.personas.study import live
 from prefmem.evaluate.personas.talk import PHASES, Life, conversation
 from prefmem.evaluate.run import app
 from prefmem.evaluate.table import Part
+from prefmem.memory import PreferenceMemory
 from prefmem.train.progress import silent
 
 LONG = "Tea is a drink of many sorts, and it is made with hot water and leaves. " * 2
@@ -30,6 +31,13 @@ TERSE = Persona(
     ),
 )  # fmt: skip
 REQUESTS = tuple(f"What about tea {letter}?" for letter in "bcdefghijklm")
+
+
+@pytest.fixture
+def memory() -> Iterator[PreferenceMemory]:
+    """Give a memory with the packaged models."""
+    with opened() as found:
+        yield found
 
 
 def obedient(conversations: Sequence[Sequence[Message]]) -> list[str]:
@@ -111,7 +119,7 @@ def test_two_broken_wishes_of_three_leave_a_third() -> None:
     assert life.scored[2].satisfaction == pytest.approx(1 / 3)
 
 
-def test_the_arms_tell_what_they_know() -> None:
+def test_the_arms_tell_what_they_know(memory: PreferenceMemory) -> None:
     dialogue: list[Message] = [
         {"role": "user", "content": "What is tea? Always use bullet points."},
         {"role": "assistant", "content": "A drink."},
@@ -119,7 +127,7 @@ def test_the_arms_tell_what_they_know() -> None:
     later: list[Message] = [{"role": "user", "content": "And what is coffee?"}]
     found = {}
     for name, make in {**ARMS, **HISTORY}.items():
-        arm = make(TERSE)
+        arm = make(TERSE, memory, name)
         arm.learn("one", dialogue)
         found[name] = conversation(arm.tell("two", later), later)
     plain = [{"role": "system", "content": "You are a helpful assistant."}, *later]
@@ -142,8 +150,8 @@ def test_history_begins_with_a_user_turn_and_leaves_the_session_at_hand_to_the_d
     assert told.earlier[0]["role"] == "user"
 
 
-def test_a_memory_says_which_wish_a_rule_states() -> None:
-    arm = Memory(TERSE)
+def test_a_memory_says_which_wish_a_rule_states(memory: PreferenceMemory) -> None:
+    arm = Memory(TERSE, memory, "ann")
     text = "What is tea? Always use bullet points."
     arm.learn("one", [{"role": "user", "content": text}, {"role": "assistant", "content": "So."}])
     other = "Where is Rome? Always give sources for what you say."
