@@ -113,7 +113,8 @@ def prepare(folder: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("OPENAI_BASE_URL", model)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    make_key(folder / "keys.json", "page")
+    make_key(folder / "keys.json", "backend")
+    make_key(folder / "keys.json", "laptop", user="ann")
 
 
 def run(page: str, code: str, namespace: dict[str, object]) -> None:
