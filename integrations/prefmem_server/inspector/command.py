@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from prefmem import PreferenceMemory
 
-_NEEDED = ("fastapi", "uvicorn", "prometheus_client")
+_NEEDED = ("fastapi", "uvicorn", "jwt", "prometheus_client")
 _HOST = "127.0.0.1"
 _NAMES = ["127.0.0.1", "localhost"]  # a page that rebinds its own name to here comes by another
 

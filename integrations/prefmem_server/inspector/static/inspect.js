@@ -13,6 +13,7 @@ const VIEWS = [
   ["whatif", "What if", showWhatIf],
   ["plots", "Plots", showPlots],
 ];
+const PAUSE = 200; // milliseconds after the last key
 const top = document.getElementById("top");
 const gate = document.getElementById("gate");
 
@@ -92,9 +93,13 @@ function picker() {
     list: "known-users", placeholder: "User id", value: user.get() ?? "", data: { testid: "user" },
   });
   let asked;
-  input.addEventListener("input", async () => {
+  let waiting;
+  input.addEventListener("input", () => {
     asked?.abort();
-    if (!page.may("admin")) return;
+    clearTimeout(waiting);
+    if (page.may("admin")) waiting = setTimeout(find, PAUSE);
+  });
+  const find = async () => {
     asked = new AbortController();
     try {
       const found = await call("inspect/api/users", { about: null, query: { holding: input.value.trim() }, signal: asked.signal });
@@ -102,7 +107,7 @@ function picker() {
     } catch (problem) {
       page.failed(gate, problem);
     }
-  });
+  };
   const choose = (event) => {
     event.preventDefault();
     look(input.value.trim());

@@ -44,18 +44,23 @@ export function terms(rows, { caption, open, marked = new Map() }) {
       cell("Right", share(row.belief)),
       cell("Total", share(row.worth, row.floor)),
       el("td", { data: { label: "Decision" } }, verdict(row))));
-  return el("div", { class: "scroll" },
-    el("table", { class: "terms", data: { testid: "candidates" } },
-      el("caption", { class: "unseen" }, caption),
-      el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col", class: TERM[name] && "number", title: TERM[name] }, name)))),
-      el("tbody", {}, body)));
+  return [
+    el("div", { class: "scroll" },
+      el("table", { class: "terms", data: { testid: "candidates" } },
+        el("caption", { class: "unseen" }, caption),
+        el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col", class: TERM[name] && "number" }, name)))),
+        el("tbody", {}, body))),
+    el("details", { class: "columns small soft" },
+      el("summary", {}, "What the columns mean"),
+      el("dl", {}, head.filter((name) => TERM[name]).map((name) => el("div", {}, el("dt", {}, name), el("dd", {}, TERM[name]))))),
+  ];
 }
 
 const TERM = {
-  Cosine: "Cosine of the question and the rule, from -1 to 1",
-  Applies: "Chance that the rule applies to the question, by the calibrated ranker; the mark is the floor",
-  Right: "Chance that giving it is right where it applies, by what has worked for this user",
-  Total: "Both together, as it is held against the floor",
+  Cosine: "How alike question and rule are, from -1 to 1, before any ranker reads them.",
+  Applies: "Chance that the rule applies to the question, by the calibrated ranker.",
+  Right: "Chance that giving it is right where it applies, by what has worked for this user.",
+  Total: "Both together. The red mark is the floor that it has to reach; a rule for every answer has none.",
 };
 
 const cell = (label, ...content) => el("td", { class: "number", data: { label } }, content);
