@@ -1,11 +1,11 @@
-"""Pictures of the pages for the documentation, on invented people: python -m tests.browser.screenshots FOLDER.
+"""Pictures of the pages for the documentation: python -m tests.browser.screenshots FOLDER.
 
-With the packaged models; takes about a minute. Every picture is a PNG below 300 kB.
+On invented people and with the packaged models; takes about a minute. Each is a PNG below 300 kB.
 """
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,13 @@ def main(folder: Path) -> None:
 
 
 @contextmanager
-def _opened(browser: Browser, **context: Any) -> Iterator[Page]:  # noqa: ANN401  # as Playwright takes them
-    usual = {"locale": "en-GB", "timezone_id": "UTC", "viewport": DESK, "color_scheme": "light"}
+def _opened(browser: Browser, **context: Any) -> Generator[Page]:  # noqa: ANN401  # as Playwright takes them
+    usual: dict[str, Any] = {
+        "locale": "en-GB",
+        "timezone_id": "UTC",
+        "viewport": DESK,
+        "color_scheme": "light",
+    }
     with browser.new_context(**usual | context) as opened:
         yield opened.new_page()
 
@@ -71,7 +76,62 @@ def _own_page(**context: Any) -> Callable[[Browser, str, Path], None]:  # noqa: 
     return take
 
 
+def _inspector(
+    view: Callable[[Page], None],
+    **context: Any,  # noqa: ANN401  # as above
+) -> Callable[[Browser, str, Path], None]:
+    def take(browser: Browser, address: str, path: Path) -> None:
+        with _opened(browser, **context) as page:
+            page.goto(f"{address}/inspect/")
+            page.get_by_test_id("user").fill(MARA)
+            page.get_by_test_id("look").click()
+            page.get_by_test_id("rule").first.wait_for()
+            view(page)
+            _taken(page, path)
+
+    return take
+
+
+def _rules(page: Page) -> None:
+    del page
+
+
+def _rule(page: Page) -> None:
+    page.get_by_test_id("rule").filter(has_text="mails to customers").last.get_by_role(
+        "link"
+    ).click()
+    page.get_by_test_id("rule-detail").wait_for()
+
+
+def _why(page: Page) -> None:
+    page.get_by_test_id("to-recalls").click()
+    page.get_by_test_id("recall").filter(has_text="complaint").first.get_by_role("link").click()
+    page.get_by_test_id("why").wait_for()
+
+
+def _what_if(page: Page) -> None:
+    _rule(page)
+    page.get_by_test_id("try").click()
+    page.get_by_label("The user asks").fill("A mail to the customer whose lamp arrived broken")
+    page.get_by_test_id("edit-action").fill("open with an apology")
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_test_id("outcome").wait_for()
+    page.get_by_test_id("outcome").scroll_into_view_if_needed()
+
+
+def _plots(page: Page) -> None:
+    page.get_by_test_id("to-plots").click()
+    page.locator("#plots figure svg[role=group]").first.wait_for()
+
+
 PICTURES: dict[str, Callable[[Browser, str, Path], None]] = {
+    "inspector-rules": _inspector(_rules),
+    "inspector-rule": _inspector(_rule, viewport={"width": 1180, "height": 900}),
+    "inspector-why": _inspector(_why),
+    "inspector-whatif": _inspector(_what_if, viewport={"width": 1180, "height": 1150}),
+    "inspector-plots": _inspector(_plots, viewport={"width": 1180, "height": 1150}),
+    "inspector-phone": _inspector(_rules, viewport=PHONE, device_scale_factor=1.5, has_touch=True),
+    "inspector-dark": _inspector(_rule, color_scheme="dark"),
     "me": _own_page(),
     "me-phone": _own_page(viewport=PHONE, device_scale_factor=1.5, has_touch=True),
 }

@@ -1,7 +1,7 @@
 """The user's own page, clicked through; the database is asked what came of it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -216,7 +216,7 @@ def test_a_phone_needs_no_scrolling_sideways(
 
 
 @contextmanager
-def host_of(link: Callable[[], str]) -> Iterator[str]:
+def host_of(link: Callable[[], str]) -> Generator[str]:
     """Serve somebody's app, whose page shows a link in a frame."""
     app = FastAPI()
     app.get("/")(
