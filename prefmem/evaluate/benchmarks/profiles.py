@@ -20,8 +20,9 @@ _FILE = "user_profiles.json"
 _NEEDED = ("i", "persona", "preferences")
 _ASKED = 4  # requests of a user
 _TURNED = {
-    "you": "I", "your": "my", "yours": "mine", "yourself": "myself",
-    "the agent": "you", "the agent's": "your", "agent responses": "your responses",
+    "you": "I", "your": "my", "yours": "mine", "yourself": "myself", "you are": "I am",
+    "the agent": "you", "the agent is": "you are", "the agent's": "your",
+    "the agent responses": "your responses", "agent responses": "your responses",
 }  # fmt: skip
 _WORDS = re.compile(rf"\b({'|'.join(sorted(_TURNED, key=len, reverse=True))})\b", re.I)
 

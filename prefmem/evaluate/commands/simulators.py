@@ -77,7 +77,7 @@ def collaboration(
         with TemporaryDirectory() as scratch:
             folder = out or Path(scratch)
             asked = _kept(chat, model, api_key, cache, tokens, folder)
-            enforce = collab.checked
+            enforce: collab.Enforcer = collab.checked
             if judge is not None:
                 enforce = collab.judged(_kept(judge, model, api_key, cache, _VERDICT, folder))
             found = collab.collaborate(

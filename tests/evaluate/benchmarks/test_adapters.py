@@ -183,11 +183,11 @@ def test_perma_refuses_an_answer_that_is_no_option(tmp_path: Path) -> None:
 
 
 def test_profiles_turn_preferences_round(tmp_path: Path) -> None:
-    wants = ["When the agent explains, you prefer examples.", "You want your name left out."]
+    wants = ["When the agent is explaining, you prefer examples.", "You want your name left out."]
     row = {"i": 3, "persona": "a cook", "preferences": wants}
     (user,) = profiles.users(write(tmp_path / "user_profiles.json", [row]), 0)
     assert [session.turns[0].text for session in user.sessions] == [
-        "When you explains, I prefer examples.", "I want my name left out."
+        "When you are explaining, I prefer examples.", "I want my name left out."
     ]  # fmt: skip
     assert user.gold == tuple(wants)
     assert len(user.requests) == 4
