@@ -78,6 +78,8 @@ def _own_page(**context: Any) -> Callable[[Browser, str, Path], None]:  # noqa: 
 
 def _inspector(
     view: Callable[[Page], None],
+    *,
+    whole: bool = False,
     **context: Any,  # noqa: ANN401  # as above
 ) -> Callable[[Browser, str, Path], None]:
     def take(browser: Browser, address: str, path: Path) -> None:
@@ -87,7 +89,7 @@ def _inspector(
             page.get_by_test_id("look").click()
             page.get_by_test_id("rule").first.wait_for()
             view(page)
-            _taken(page, path)
+            _taken(page, path, whole=whole)
 
     return take
 
@@ -97,10 +99,14 @@ def _rules(page: Page) -> None:
 
 
 def _rule(page: Page) -> None:
-    page.get_by_test_id("rule").filter(has_text="mails to customers").last.get_by_role(
-        "link"
-    ).click()
+    page.locator("#order").select_option("oldest")
+    _chosen(page, "mails to customers, keep them")
+
+
+def _chosen(page: Page, text: str) -> None:
+    page.get_by_test_id("rule").filter(has_text=text).first.get_by_role("link").click()
     page.get_by_test_id("rule-detail").wait_for()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def _why(page: Page) -> None:
@@ -110,13 +116,13 @@ def _why(page: Page) -> None:
 
 
 def _what_if(page: Page) -> None:
-    _rule(page)
+    _chosen(page, "When I ask for SQL")
     page.get_by_test_id("try").click()
-    page.get_by_label("The user asks").fill("A mail to the customer whose lamp arrived broken")
-    page.get_by_test_id("edit-action").fill("open with an apology")
+    page.get_by_label("The user asks").fill("A SQL query for the returns of each month")
+    page.get_by_test_id("edit-action").fill("put each clause on a line of its own")
     page.get_by_role("button", name="Compare").click()
     page.get_by_test_id("outcome").wait_for()
-    page.get_by_test_id("outcome").scroll_into_view_if_needed()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def _plots(page: Page) -> None:
@@ -126,10 +132,10 @@ def _plots(page: Page) -> None:
 
 PICTURES: dict[str, Callable[[Browser, str, Path], None]] = {
     "inspector-rules": _inspector(_rules),
-    "inspector-rule": _inspector(_rule, viewport={"width": 1180, "height": 900}),
+    "inspector-rule": _inspector(_rule, viewport={"width": 1180, "height": 860}),
     "inspector-why": _inspector(_why),
-    "inspector-whatif": _inspector(_what_if, viewport={"width": 1180, "height": 1150}),
-    "inspector-plots": _inspector(_plots, viewport={"width": 1180, "height": 1150}),
+    "inspector-whatif": _inspector(_what_if, whole=True),
+    "inspector-plots": _inspector(_plots, whole=True),
     "inspector-phone": _inspector(_rules, viewport=PHONE, device_scale_factor=1.5, has_touch=True),
     "inspector-dark": _inspector(_rule, color_scheme="dark"),
     "me": _own_page(),
