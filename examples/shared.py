@@ -44,6 +44,7 @@ def endpoint(description: str | None) -> Generator[Endpoint]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield Endpoint(f"http://127.0.0.1:{server.server_address[1]}/v1", given.model, "none")
     server.shutdown()
+    server.server_close()
 
 
 @contextmanager

@@ -51,7 +51,9 @@ data = [{"id": "1", "memory": "User prefers short answers", "user_id": "user-17"
 }
 STAND_INS = {"openai:gpt-5": "openai-chat:gpt-5"}  # the parrot knows the older of OpenAI's APIs
 
-pytestmark = [pytest.mark.model, pytest.mark.slow]
+# a page need not close what it opens
+LEFT_OPEN = "ignore::pytest.PytestUnraisableExceptionWarning"
+pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.filterwarnings(LEFT_OPEN)]
 
 
 @pytest.fixture(scope="module")
