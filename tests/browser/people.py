@@ -93,7 +93,7 @@ def tell(memory: PreferenceMemory, clock: Days) -> None:
         for day, asked, answered, then, thumb in exchanges:
             clock.now = BEGIN + timedelta(days=day)
             session = f"day-{day}"
-            recall = memory.recall(asked, user_id=user, session_id=session)
+            recall = memory.recall(asked, user_id=user, session_id=session, strict=True)
             turns = [("user", asked), ("assistant", answered), ("user", then)]
             memory.learn(turns, user_id=user, session_id=session)
             if thumb is not None and recall.candidates:
