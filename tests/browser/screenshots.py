@@ -1,4 +1,4 @@
-"""Pictures of the pages for the documentation: python -m tests.browser.screenshots FOLDER.
+"""Pictures of the pages for the documentation: python -m tests.browser.screenshots FOLDER [NAME...].
 
 On invented people and with the packaged models; takes about a minute. Each is a PNG below 300 kB.
 """
@@ -26,8 +26,8 @@ PHONE = {"width": 390, "height": 780}
 MOST = 300_000  # bytes of a picture
 
 
-def main(folder: Path) -> None:
-    """Take all pictures."""
+def main(folder: Path, *names: str) -> None:
+    """Take all pictures, or those that are named."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         clock = Days()
@@ -39,7 +39,8 @@ def main(folder: Path) -> None:
         with serving(app) as address:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             for name, take in PICTURES.items():
-                take(browser, address, folder / f"{name}.png")
+                if not names or name in names:
+                    take(browser, address, folder / f"{name}.png")
             browser.close()
 
 
@@ -134,7 +135,7 @@ PICTURES: dict[str, Callable[[Browser, str, Path], None]] = {
     "inspector-rules": _inspector(_rules),
     "inspector-rule": _inspector(_rule, viewport={"width": 1180, "height": 860}),
     "inspector-why": _inspector(_why),
-    "inspector-whatif": _inspector(_what_if, whole=True),
+    "inspector-whatif": _inspector(_what_if, viewport={"width": 1180, "height": 1350}),
     "inspector-plots": _inspector(_plots, whole=True),
     "inspector-phone": _inspector(_rules, viewport=PHONE, device_scale_factor=1.5, has_touch=True),
     "inspector-dark": _inspector(_rule, color_scheme="dark"),
@@ -143,4 +144,4 @@ PICTURES: dict[str, Callable[[Browser, str, Path], None]] = {
 }
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])
