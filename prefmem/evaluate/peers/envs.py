@@ -65,8 +65,14 @@ class Env:
 
 def read() -> tuple[tuple[Peer, ...], Mapping[str, Env]]:
     """Read the list of peers and their environments."""
-    told = tomllib.loads(_LIST.read_text(encoding="utf-8"))
-    peers = tuple(Peer(**{**one, "args": tuple(one.get("args", ()))}) for one in told["peers"])
+    told: dict[str, Any] = tomllib.loads(_LIST.read_text(encoding="utf-8"))
+    peers = tuple(
+        Peer(
+            one["name"], one["env"], one["driver"], tuple(one.get("args", ())),
+            one.get("most", sys.maxsize),
+        )
+        for one in told["peers"]
+    )  # fmt: skip
     envs = {
         name: Env(tuple(one["asked"]), tuple(one["pinned"]), tuple(told["never"]))
         for name, one in told["envs"].items()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -71,11 +72,9 @@ class ProcessLink:
     def start(self, **request: object) -> None:
         """Ask for something, and wait for nothing."""
         assert self._process.stdin is not None
-        try:
+        with suppress(OSError):  # it died; `told` says so
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
-        except OSError:  # it died; `told` says so
-            pass
 
     def told(self) -> Iterator[Reply]:
         """Give the lines of the reply, as they come."""
@@ -108,17 +107,22 @@ class ProcessLink:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._close()
         self._reader.join()
 
     def end(self) -> None:
         """Let the process end by itself; kill it where it does not."""
-        assert self._process.stdin is not None
+        self._close()
         try:
-            self._process.stdin.close()
             self._process.wait(_ENDING)
-        except (OSError, subprocess.TimeoutExpired):
+        except subprocess.TimeoutExpired:
             self.kill()
         self._reader.join()
+
+    def _close(self) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):  # it died before it had read everything
+            self._process.stdin.close()
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -76,7 +76,8 @@ def make(folder: Path, *, memories: int, queries: int, seed: int) -> Material:
         (f"writing {kind} about {subject}", action)
         for kind, subject, action in product(_KINDS, _SUBJECTS, _ACTIONS)
     ]
-    chosen = [every[i] for i in rng.permutation(len(every))[: memories - 1].tolist()]
+    order: list[int] = rng.permutation(len(every)).tolist()
+    chosen = [every[i] for i in order[: memories - 1]]
     chosen.append((f"writing a letter to {MARKER}", f"mention {MARKER} in the first line"))
     asked = [f"Please write {_KINDS[i % len(_KINDS)]} about {_SUBJECTS[i % 19]}, number {i}."
              for i in range(queries)]  # fmt: skip

@@ -78,7 +78,7 @@ class Maker:
     def open(self, folder: Path, vectors: Vectors) -> Store:
         """Open it with an index over the field `text`."""
         module: Any = import_module(f"langgraph.store.{self._kind}")
-        index = {"dims": vectors.width, "embed": vectors.lists}
+        index: dict[str, Any] = {"dims": vectors.width, "embed": vectors.lists}
         held = ExitStack()
         if self._kind == "memory":
             return Store(module.InMemoryStore(index={**index, "fields": ["text"]}), held)

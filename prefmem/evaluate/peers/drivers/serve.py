@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
-Item = Sequence[Any]  # [user, number of the memory] or [user, text of a query]
-Found = list[tuple[str, str]]  # (id, text) of memories, the nearest first
+Item: TypeAlias = Sequence[Any]  # [user, number of the memory] or [user, text of a query]
+Found: TypeAlias = list[tuple[str, str]]  # (id, text) of memories, the nearest first
 
 
 class Peer(Protocol):
@@ -45,17 +45,22 @@ class Peer(Protocol):
 
 
 class Maker(Protocol):
-    """A driver module's peer, before and after its import.
+    """A driver module's peer, before and after its import."""
 
-    Attributes:
-        keeps: `disk`, or `memory` where nothing outlives the process.
-        durability: What an acknowledged call has done, in a few words.
-        packages: Distributions whose versions are told.
-    """
+    @property
+    def keeps(self) -> str:
+        """Say `disk`, or `memory` where nothing outlives the process."""
+        ...
 
-    keeps: str
-    durability: str
-    packages: Sequence[str]
+    @property
+    def durability(self) -> str:
+        """Say in a few words what an acknowledged call has done."""
+        ...
+
+    @property
+    def packages(self) -> Sequence[str]:
+        """Name the distributions whose versions are told."""
+        ...
 
     def load(self) -> None:
         """Import the peer as its documentation says."""
@@ -87,7 +92,7 @@ class Vectors:
         queries: list[str] = json.loads((folder / "queries.json").read_text(encoding="utf-8"))
         self.memories = [(condition, action) for condition, action in told]
         self.texts = [sentence(*memory) for memory in self.memories]
-        self.rows = np.load(folder / "vectors.npy")
+        self.rows: Any = np.load(folder / "vectors.npy")
         self.width = int(self.rows.shape[1])
         self.places = {text: i for i, text in enumerate([*self.texts, *queries])}
 
@@ -242,12 +247,14 @@ class Session:
         return {"cpu": cpu, "wall": wall, "memory": _memory()}
 
     def _name(self, item: Item) -> str:
-        text = self._known.texts[item[1]]
-        found = self._at_work.search(item[0], text, 5)
-        return next(name for name, told in found if told == text)
+        text: str = self._known.texts[item[1]]
+        for name, told in self._at_work.search(item[0], text, 5):
+            if told == text:
+                return name
+        raise LookupError("a memory that is to be deleted is not found")
 
     def _is_there(self, item: Item) -> bool:
-        text = self._known.texts[item[1]]
+        text: str = self._known.texts[item[1]]
         found = self._at_work.search(item[0], text, 1)
         return bool(found) and found[0][1] == text
 
