@@ -892,7 +892,7 @@ class PreferenceMemory(Beside):
         user = self._user(user_id)
         if self._store.card(user, clean(card_id)) is None:
             self._told(user, card_id)  # one that was undone is in the log all the same
-        index = self._index(user)
+        index = self._index(user) if self._store.state(user) else None  # what learned needs it
         with self._store.write(user) as transaction:
             if not transaction.forget(card_id):
                 raise NotFoundError(f"user {user_id!r} has no card {card_id!r}")
@@ -901,6 +901,7 @@ class PreferenceMemory(Beside):
             transaction.audit("forget", actor=actor, at=now, card_id=card_id)
             if transaction.state() is not None:
                 log = transaction.interactions()
+                index = index or UserIndex.build(transaction.shelf())
                 transaction.save_state(self._usage.replayed(user, log, index))
         self._cache.drop(user)
         self._parts.tally("erased", {"cards": 1})

@@ -155,7 +155,9 @@ class Usage:
         scale = floor / choice.floor if choice.floor > 0 else 1.0  # back to the scale of relevance
         worth = choice.worth * scale
         weighed = [
-            replace(c, belief=float(b), worth=float(w))
+            Candidate(
+                c.card, c.embedding, c.dense, c.relevance, c.dense_relevance, float(b), float(w)
+            )  # fmt: skip
             for c, b, w in zip(candidates, choice.belief, worth, strict=True)
         ]
         order = sorted(
