@@ -1,4 +1,4 @@
-"""Pictures of the pages for the documentation: python -m tests.browser.screenshots FOLDER [NAME...].
+"""Pictures of the pages for the docs: python -m tests.browser.screenshots FOLDER [NAME...].
 
 On invented people and with the packaged models; takes about a minute. Each is a PNG below 300 kB.
 """
