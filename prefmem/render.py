@@ -2,7 +2,7 @@
 
 Rules are untrusted text. Each is one JSON string on one line, ASCII only, with angle brackets
 escaped, inside a block whose name carries a random nonce, so that no rule can end the block or pass
-for anything else. `prefmem evaluate render` measures how well each wording is obeyed.
+for anything else. `prefmem evaluate rendering` measures how well each wording is obeyed.
 """
 
 import json

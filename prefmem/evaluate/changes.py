@@ -1,10 +1,10 @@
 """Written lives in which rules change, read from `pools/evolution`; the format is in its README."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, TypeAlias, get_args
 
 from prefmem.errors import InputError
 
@@ -14,6 +14,7 @@ ChangeKind: TypeAlias = Literal[
     "beside", "undo", "forget",
 ]  # fmt: skip
 KINDS: tuple[ChangeKind, ...] = get_args(ChangeKind)
+_KNOWN: Mapping[str, ChangeKind] = {kind: kind for kind in KINDS}
 _SAME = "+"  # in place of a day: in the conversation of the line before
 _YEAR, _NOON = 2026, 12
 
@@ -84,10 +85,11 @@ def load(path: Path) -> tuple[Scenario, ...]:
     for block in blocks:
         head, *lines = [line for line in block.splitlines() if line.strip()]
         kind, name = _fields(head, 2, head)
-        if kind not in KINDS:
+        known = _KNOWN.get(kind)
+        if known is None:
             raise InputError(f"{path.name}: {kind!r} is no kind; known are {', '.join(KINDS)}")
         steps = tuple(_steps(lines, f"{path.name}, {name}"))
-        found.append(Scenario(cast(ChangeKind, kind), name, steps))
+        found.append(Scenario(known, name, steps))
     return tuple(found)
 
 

@@ -22,7 +22,7 @@ from prefmem.train.risk import Apart
 from prefmem.train.windows import load_split
 from prefmem.types import Turn, Window
 
-_WINDOW = (
+DIALOGUE = (
     ("user", "Can you look at my query? It takes four seconds and I don't know why."),
     ("assistant", "Sure, paste it and tell me which database you use."),
     (
@@ -77,7 +77,7 @@ def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[s
     order: list[int] = rng.permutation(len(queries))[:rounds].tolist()
     asked = [queries[i] for i in order]
     ratios: dict[str, list[float]] = {name: [] for name in _FIGURES}
-    window = Window("u", "", _turns(_WINDOW))
+    window = Window("u", "", _turns(DIALOGUE))
     spoken = [turn.id for turn in window.turns if turn.role == "user"]
     store = SQLiteStore(":memory:")
     with (
@@ -89,13 +89,13 @@ def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[s
             progress("cards", i + 1, cards)
         plain.recall(asked[0], user_id="u", strict=True)
         memory.recall(asked[0], user_id="u", strict=True)
-        memory.learn(_WINDOW, user_id="v")
+        memory.learn(DIALOGUE, user_id="v")
         for done, query in enumerate(asked, start=1):
             alone = _cpu(partial(memory.embedder.embed, [query]))
             dense = partial(plain.recall, query, user_id="u")
             recall = partial(memory.recall, query, user_id="u")
-            learn = partial(memory.learn, _WINDOW, user_id="v", session_id=str(done))
-            turns = sum(_cpu(partial(memory.embedder.embed, [text])) for _, text in _WINDOW)
+            learn = partial(memory.learn, DIALOGUE, user_id="v", session_id=str(done))
+            turns = sum(_cpu(partial(memory.embedder.embed, [text])) for _, text in DIALOGUE)
             extract = _cpu(partial(memory.extractor.extract, window, spoken))
             measured = (
                 _cpu(dense) / alone,

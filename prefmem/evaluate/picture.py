@@ -97,6 +97,8 @@ def _intervals(axes: Axes, part: Part) -> None:
     axes.set_xlabel(part.unit, fontsize=8)
     if part.unit == "share" and all(f.low >= 0 for row in rows.values() for f in row.values()):
         axes.set_xlim(-0.02, 1.02)
+    if part.logarithmic:
+        axes.set_xscale("log")
     if columns != (VALUE,):
         axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     _finish(axes, part.title)
@@ -125,7 +127,7 @@ def _curves(axes: Axes, lines: Lines) -> None:
 def _finish(axes: Axes, title: str) -> None:
     if title:
         axes.set_title(title, fontsize=9, loc="left")
-    axes.tick_params(labelsize=8)
+    axes.tick_params(which="both", labelsize=8)
     axes.grid(visible=True, alpha=0.25)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -195,8 +195,9 @@ def _settings(ctx: typer.Context) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
+    several = _several(value)
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in _several(value)]
+        return [_plain(one) for one in several]
     return value if isinstance(value, (int, float, bool)) or value is None else _shown(value)
 
 

@@ -4,7 +4,7 @@ import typer
 
 from prefmem.evaluate.agent.command import agent
 from prefmem.evaluate.benchmarks.command import benchmark
-from prefmem.evaluate.commands import living, models, reading, running, using
+from prefmem.evaluate.commands import every, living, models, reading, running, simulators, using
 from prefmem.evaluate.peers.command import peers
 from prefmem.evaluate.personas.command import personas
 from prefmem.evaluate.publish import ManyValues
@@ -29,4 +29,8 @@ app.command()(agent)
 app.command(cls=ManyValues)(personas)
 app.command(cls=ManyValues)(peers)
 app.command()(benchmark)
-app.command()(running.cost)
+app.command()(simulators.collaboration)
+app.command()(simulators.mirror)
+app.command(cls=ManyValues)(running.performance)
+app.command(cls=ManyValues)(running.faults)
+app.command("all", cls=ManyValues)(every.every)

@@ -14,7 +14,6 @@ from prefmem.selftest.report import machine, versions
 
 _PACKAGES = ("onnxruntime", "tokenizers", "faiss-cpu")
 _HASH_CHARS = 12
-_MADE_OF = ("command", "settings", "versions", "weights", "data")  # what decides the figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +60,6 @@ class Stamp:
             f"processor time.*"
         ]
 
-    def same(self, told: Mapping[str, Any]) -> bool:
-        """Whether a table's JSON data came of the same command, code, weights and data."""
-        mine = self.content()
-        return all(told.get(name) == mine[name] for name in _MADE_OF)
-
 
 def installed() -> dict[str, str]:
     """Give the versions of what takes part in a measurement."""
@@ -86,6 +80,12 @@ def weights(folder: Path = WEIGHTS) -> dict[str, str]:
         if isinstance(manifest.get("files"), dict):
             found |= manifest["files"]
     return dict(sorted(found.items()))
+
+
+def made_by(told: Mapping[str, Any], command: str) -> bool:
+    """Whether a table's JSON data came of a command with today's versions and weights."""
+    now = {"command": command, "versions": installed(), "weights": weights()}
+    return all(told.get(name) == value for name, value in now.items())
 
 
 def texts(paths: Iterable[Path]) -> str:

@@ -23,12 +23,14 @@ class Part:
         title: What stands above; empty where the table's own title says it.
         unit: What the figures are: `share` for those in [0, 1], else as it stands at an axis.
         drawn: Whether it belongs into the picture.
+        logarithmic: Whether its axis is.
     """
 
     rows: Mapping[str, Mapping[str, Cell]]
     title: str = ""
     unit: str = "share"
     drawn: bool = True
+    logarithmic: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:

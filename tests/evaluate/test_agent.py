@@ -22,7 +22,7 @@ from prefmem.evaluate.agent.authors import (
 )
 from prefmem.evaluate.agent.obedient import Obedient, style_of
 from prefmem.evaluate.agent.permutation import gap, p_value, permutation
-from prefmem.evaluate.agent.stages import Stages
+from prefmem.evaluate.stages import Stages
 from prefmem.evaluate.metrics import Figure
 
 ALMA = (

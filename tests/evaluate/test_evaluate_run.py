@@ -15,7 +15,10 @@ pytestmark = pytest.mark.model
         (["extraction", "--split", "dev"], "windows: F1"),
         (["retrieval", "--stores", "5"], "MRR"),
         (["relations", "--split", "dev"], "cards that stay and are closed"),
-        (["cost", "--cards", "20", "--rounds", "5"], "recall / embedding"),
+        (
+            ["performance", "--cards", "20", "--rounds", "5", "--sizes", "1", "--calls", "5"],
+            "recall / embedding",
+        ),
         (["elicitation", "--users", "10"], "traits known"),
     ],
 )

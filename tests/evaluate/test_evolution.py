@@ -21,8 +21,8 @@ def asked(applies: str = "", over: str = "", stays: str = "") -> Asked:
 def answer(
     labels: Asked, learned: str, active: str, injected: str = "", cards: int = 1
 ) -> Answered:
-    sets = (frozenset(names.split()) for names in (learned, active, injected))
-    return Answered(REVERSED, labels, *sets, cards)
+    a, b, c = (frozenset(names.split()) for names in (learned, active, injected))
+    return Answered(REVERSED, labels, a, b, c, cards)
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])

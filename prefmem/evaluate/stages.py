@@ -12,12 +12,13 @@ class Stages:
     """Results by stage, as JSON files; a stage that was done with the same settings is read.
 
     Args:
-        folder: Where they lie; made if missing.
+        folder: Where they lie; made if missing. None keeps nothing.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         """Make the folder."""
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._seconds: dict[str, float] = {}
 
@@ -42,16 +43,17 @@ class Stages:
             work: Gives the result, as JSON.
             whole: Whether what the result speaks of is still there.
         """
-        path = self._folder / f"{name}.json"
+        path = None if self._folder is None else self._folder / f"{name}.json"
         wanted = json.loads(json.dumps(settings))
-        kept = _read(path)
+        kept = None if path is None else _read(path)
         if kept is None or kept["settings"] != wanted or not whole(kept["result"]):
             started = perf_counter()
             result = work()
             seconds = round(perf_counter() - started, 1)
             kept = {"settings": wanted, "seconds": seconds, "result": result}
             kept = cast(dict[str, Any], json.loads(json.dumps(kept)))
-            _write(path, kept)
+            if path is not None:
+                _write(path, kept)
         self._seconds[name] = float(kept["seconds"])
         found: Mapping[str, Any] = kept["result"]
         return found
