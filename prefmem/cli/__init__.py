@@ -17,11 +17,14 @@ from prefmem.cli import (
     keys,
     migrate,
     pairs,
+    person,
     selftest,
     shard,
+    top,
     training,
     upkeep,
     usage,
+    why,
     worker,
 )
 from prefmem.cli.group import Commands
@@ -37,6 +40,8 @@ app = typer.Typer(
 )
 app.command()(dialogue.learn)
 app.command()(dialogue.recall)
+app.command()(why.why)
+app.command()(person.show)
 app.command("list")(cards.list_)
 app.command()(cards.add)
 app.command()(cards.edit)
@@ -51,6 +56,7 @@ app.command()(bulk.extract)
 app.add_typer(training.app, name="train")
 app.add_typer(agent.app, name="agent")
 app.command()(worker.worker)
+app.command()(top.top)
 app.command()(health.doctor)
 app.command()(migrate.migrate)
 app.add_typer(shard.app, name="shard")

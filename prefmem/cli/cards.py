@@ -20,6 +20,7 @@ from prefmem.cli.options import (
     opened,
     shown,
 )
+from prefmem.cli.rules import grouped, has_words, plain_lines
 from prefmem.cli.show import (
     card_data,
     cards_table,
@@ -28,11 +29,12 @@ from prefmem.cli.show import (
     emit,
     event_data,
     history_table,
+    line,
     say,
     waiting,
 )
 from prefmem.errors import InputError, NotFoundError
-from prefmem.types import Card, Erasure, Polarity, ScopeKind
+from prefmem.types import Card, Erasure, Polarity, ScopeKind, Status
 
 Condition = Annotated[str | None, typer.Option(help='Completes "When ..."; empty for none.')]
 PolarityOption = Annotated[
@@ -42,17 +44,29 @@ Scope = Annotated[ScopeKind | None, typer.Option(help="global: injected always."
 
 
 def list_(
-    ctx: typer.Context, user: User, db: Db = DB, tenant: Tenant = "", as_json: Json = False
+    ctx: typer.Context,
+    user: User,
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Only rules that hold all of these words.")
+    ] = None,
+    status: Annotated[Status | None, typer.Option(help="Only rules that have this one.")] = None,
+    over: Annotated[bool, typer.Option("--all", help="What holds no more, too.")] = False,
+    db: Db = DB,
+    tenant: Tenant = "",
+    as_json: Json = False,
 ) -> None:
-    """Show the cards of a user, oldest first."""
+    """List the rules of a user: in groups on a terminal, one a line with tabs in a pipe."""
     with opened(ctx, db, tenant, made=False) as memory:
-        cards = memory.list(user_id=user)
+        cards = [c for c in memory.list(user_id=user, status=status) if has_words(c, words or ())]
     if as_json:
         emit([card_data(card) for card in cards])
-    elif cards:
-        console().print(cards_table(cards))
+    elif not cards:
+        such = "such cards" if words or status else "cards"
+        say(f"{line(user)} has no {such} in {shown(db)}.")
+    elif (screen := console()).is_terminal:
+        screen.print(grouped(cards, screen, user=user, over=over or status is not None))
     else:
-        say(f"{user} has no cards in {shown(db)}.")
+        plain_lines(cards)
 
 
 def add(

@@ -92,14 +92,14 @@ def recall(
         )
         text = memory.render(found)
     if as_json:
-        emit(_recall_data(found, text, config))
+        emit(recall_data(found, text, config))
     elif block:
         typer.echo(text, nl=bool(text))
     elif found.rules or everything:
         console().print(recall_table(found, config, everything=everything))
         say(f"How was it? prefmem feedback {found.id} 1 --user {user}")
     if not found.rules and not as_json:
-        say(_nothing(found))
+        say(nothing(found))
 
 
 def read_sessions(file: Path) -> dict[str, list[Message]]:
@@ -182,7 +182,8 @@ def _stretches(messages: Sequence[Message]) -> Iterable[Sequence[Message]]:
     yield messages[start:]
 
 
-def _recall_data(found: Recall, block: str, config: Config) -> dict[str, Any]:
+def recall_data(found: Recall, block: str, config: Config) -> dict[str, Any]:
+    """Give a recall as JSON data, with every candidate and the block."""
     return {
         "id": found.id,
         "query": found.query,
@@ -224,7 +225,8 @@ def _recall_data(found: Recall, block: str, config: Config) -> dict[str, Any]:
     }
 
 
-def _nothing(found: Recall) -> str:
+def nothing(found: Recall) -> str:
+    """Say that no rule applies, and how near the best came."""
     if not found.candidates:
         return f"No rule applies: {line(found.user_id)} has no active cards."
     best = max(candidate.relevance for candidate in found.candidates)

@@ -24,6 +24,9 @@ Db = Annotated[
     ),
 ]  # fmt: skip
 User = Annotated[str, typer.Option("--user", envvar="PREFMEM_USER", help="Whose preferences.")]
+Who = Annotated[
+    str, typer.Argument(metavar="USER", envvar="PREFMEM_USER", help="Whose preferences.")
+]
 Tenant = Annotated[str, typer.Option("--tenant", help="Stands before the user in every key.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for machines.")]
 CardId = Annotated[str, typer.Argument(metavar="CARD", help="Id of a card, or its beginning.")]

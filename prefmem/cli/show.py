@@ -24,7 +24,7 @@ from rich.text import Text
 from prefmem.config import Config
 from prefmem.messages import plain
 from prefmem.stores.codec import CardRecord, EventRecord
-from prefmem.types import Card, Change, Event, Explanation, Recall, Verdict
+from prefmem.types import Card, Change, Event, Explanation, Reason, Recall, Verdict
 
 _QUOTE_CHARS = 160
 _ID_CHARS = 8
@@ -103,7 +103,7 @@ def grid(*columns: str, wide: str) -> Table:
 def cards_table(cards: Sequence[Card]) -> Table:
     """List cards with the shortest ids that tell them apart."""
     table = grid("id", "rule", "kind", "conf", "status", "since", wide="rule")
-    length = _telling([card.id for card in cards])
+    length = telling([card.id for card in cards])
     for card in cards:
         p = card.preference
         table.add_row(
@@ -199,19 +199,62 @@ def _of_agent(verdict: Verdict) -> str:
     return words.get(verdict.reason, verdict.reason)
 
 
+def why_table(recall: Recall, config: Config, *, most: int | None) -> Table:
+    """Show every term of a recall: the rules that are shown, then those that are withheld.
+
+    Columns: the probability that the rule applies, by its cosine alone and, after ">", as a
+    reranker read it; the probability that it works for this user; both together, which is held
+    against the floor.
+
+    Args:
+        recall: The recall.
+        config: Its settings.
+        most: Withheld ones at most; all if None.
+    """
+    table = grid("", "rule", "applies", "works", "counts", "why", wide="rule")
+    rows = recall.explain()
+    shown = sum(row.verdict.injected for row in rows)
+    for row in rows[: None if most is None else shown + most]:
+        before = f"{row.dense_relevance:.2f} > " if row.reranked else ""
+        table.add_row(
+            "+" if row.verdict.injected else "-",
+            Text(line(row.text), style="" if row.verdict.injected else "dim"),
+            f"{before}{row.relevance:.2f}", f"{row.belief:.2f}", f"{row.worth:.2f}",
+            why(row, config=config),
+        )  # fmt: skip
+    for one in recall.written:
+        text = Text(line(one.text), style="" if one.verdict.injected else "dim")
+        sign = "+" if one.verdict.injected else "-"
+        table.add_row(sign, text, "", "", "", _of_agent(one.verdict))
+    return table
+
+
 def why(row: Explanation, *, config: Config) -> str:
     """Say in a few words why a candidate is injected or left out."""
-    reason = row.verdict.reason
-    words = {
-        "relevant": f"at least {row.floor:.2f}",
-        "irrelevant": f"below {row.floor:.2f}",
-        "doubted": f"below {row.floor:.2f} by what was said about it",
+    return told_because(
+        row.verdict.reason, floor=row.floor, by=row.verdict.by[:_ID_CHARS], config=config
+    )
+
+
+def told_because(reason: Reason, *, floor: float, config: Config, by: str = "") -> str:
+    """Say a reason in a few words.
+
+    Args:
+        reason: Why a rule is injected or left out.
+        floor: Relevance that was needed.
+        config: The limits.
+        by: The rule that it gave way to, where that is known.
+    """
+    words: dict[str, str] = {
+        "relevant": f"at least {floor:.2f}",
+        "irrelevant": f"below {floor:.2f}",
+        "doubted": "what was said about it speaks against it",
         "paused": "not in this conversation, as you wished",
         "over limit": f"over {config.limit} rules",
         "over global limit": f"over {config.max_global} global",
         "over budget": f"over {config.max_tokens} tokens",
-        "duplicate": f"same as {row.verdict.by[:_ID_CHARS]}",
-        "overruled": f"{row.verdict.by[:_ID_CHARS]} is an exception to it",
+        "duplicate": f"same as {by or 'another'}",
+        "overruled": f"{by or 'another rule'} is an exception to it",
         "other audience": "for somebody else",
     }
     return words.get(reason, reason)
@@ -227,7 +270,8 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
-def _telling(ids: Sequence[str]) -> int:
+def telling(ids: Sequence[str]) -> int:
+    """Give the length at which the beginnings of ids tell them apart, at least 8."""
     length = _ID_CHARS
     while len({i[:length] for i in ids}) < len(set(ids)):
         length += 1
