@@ -22,8 +22,8 @@ from prefmem.evaluate.agent.authors import (
 )
 from prefmem.evaluate.agent.obedient import Obedient, style_of
 from prefmem.evaluate.agent.permutation import gap, p_value, permutation
-from prefmem.evaluate.stages import Stages
 from prefmem.evaluate.metrics import Figure
+from prefmem.evaluate.stages import Stages
 
 ALMA = (
     'Open with "Hi".', "Use contractions.", "Write at most 4 sentences.", "End with a question.",

@@ -28,9 +28,9 @@ from prefmem.evaluate.agent.obedient import Obedient
 from prefmem.evaluate.agent.permutation import Permutation, permutation
 from prefmem.evaluate.agent.plan import Plan
 from prefmem.evaluate.agent.report import Study
-from prefmem.evaluate.stages import Stages
 from prefmem.evaluate.agent.winrate import Chat, Pair, win_rate
 from prefmem.evaluate.metrics import Figure, mean
+from prefmem.evaluate.stages import Stages
 from prefmem.train.progress import Progress
 from prefmem.types import UserKey
 

@@ -125,8 +125,8 @@ def test_curves_are_smooth_and_break_at_the_drift() -> None:
     steps = np.linspace(0, 1, 60)
     rates = {"complaint rate": [0.4] * 60, "regret": steps.tolist()}
     complaints, regret, adaptation = lines({"ledger": rates})
-    assert complaints.series["ledger"][0] == (2.0, pytest.approx(0.4))  # the middle of five
-    assert regret.series["ledger"][-1] == (59.0, pytest.approx(30.0))  # 60 x 0.5
+    assert complaints.series["ledger"][0] == pytest.approx((2.0, 0.4))  # the middle of five
+    assert regret.series["ledger"][-1] == pytest.approx((59.0, 30.0))  # 60 x 0.5
     assert regret.marks == (36.0,)
     gap = [x for x, _ in adaptation.series["ledger"] if x != x]
     assert len(gap) == 1
