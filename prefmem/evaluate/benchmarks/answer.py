@@ -10,6 +10,7 @@ import numpy as np
 
 from prefmem.evaluate.benchmarks.case import Request
 from prefmem.evaluate.benchmarks.run import Outcome
+from prefmem.evaluate.draws import order
 from prefmem.evaluate.metrics import Figure, mean
 from prefmem.evaluate.obedience import Chat, Message
 from prefmem.evaluate.table import Cell, Part
@@ -64,7 +65,7 @@ def answered(
     """
     rng = np.random.default_rng(seed)
     items = [
-        _Item(outcome, n, tuple(rng.permutation(len(one.request.options)).tolist()))
+        _Item(outcome, n, tuple(order(len(one.request.options), rng)))
         for outcome in outcomes
         for n, one in enumerate(outcome.asked)
     ]

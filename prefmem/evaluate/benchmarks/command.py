@@ -21,6 +21,7 @@ from prefmem.evaluate.benchmarks import (
 from prefmem.evaluate.benchmarks.case import User
 from prefmem.evaluate.benchmarks.run import run
 from prefmem.evaluate.chats import Kept, named, open_chat
+from prefmem.evaluate.draws import order
 from prefmem.evaluate.publish import CACHE, Cache, Json, Measured, Plots, Seed, Tell, publish
 
 _WORDS = 4  # tokens of a letter or of a judge's answer
@@ -154,8 +155,8 @@ def benchmark(
 def _some(users: tuple[User, ...], limit: int | None, seed: int) -> tuple[User, ...]:
     if limit is None or limit >= len(users):
         return users
-    drawn = np.random.default_rng(seed).permutation(len(users))[:limit]
-    return tuple(users[n] for n in sorted(drawn.tolist()))
+    places = order(len(users), np.random.default_rng(seed))[:limit]
+    return tuple(users[place] for place in sorted(places))
 
 
 def _answerable(users: tuple[User, ...]) -> bool:

@@ -10,6 +10,10 @@ from typing import Any, NoReturn, cast
 
 from prefmem.errors import InputError
 
+_KINDS: dict[type, str] = {
+    dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number",
+    float: "a number",
+}  # fmt: skip
 _SPACE = re.compile(r"\s*")
 _MAX_BYTES = 2**31  # a longer file is not what a benchmark publishes as one piece
 
@@ -48,7 +52,7 @@ class Entry:
         """Give a field that holds a list of texts, at least one."""
         value = self._field(name)
         if not isinstance(value, list) or not value:
-            self._refuse(name, "a list of texts", value)
+            self._refuse(name, "a list of texts", cast(object, value))
         items = cast(list[object], value)
         if not all(isinstance(item, str) for item in items):
             self._refuse(name, "a list of texts", value)
@@ -220,11 +224,7 @@ def _line(text: str, at: int) -> int:
 
 
 def _kind(value: object) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "text",
-        bool: "true or false",
-        type(None): "null",
-    }
-    return names.get(type(value), "a number")
+    for kind, name in _KINDS.items():
+        if isinstance(value, kind):
+            return name
+    return "null"

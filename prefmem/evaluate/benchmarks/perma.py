@@ -6,7 +6,7 @@ turns with `role` and `content`), `question`, `options` (by letter), `answer` (t
 where it is there, `preferences` (the texts that the answer goes by).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prefmem.errors import InputError
@@ -60,9 +60,9 @@ def _options(one: Entry) -> tuple[list[str], tuple[str, ...]]:
     return [letter.strip().upper() for letter in letters], tuple(found.text(n) for n in letters)
 
 
-def _session(where: str, turns: object) -> Session:
+def _session(where: str, turns: Sequence[object]) -> Session:
     spoken: list[Said] = []
-    for row in listed(where, turns if isinstance(turns, list) else [], "role", "content"):
+    for row in listed(where, turns, "role", "content"):
         role = row.text("role")
         if role not in _ROLES:
             raise InputError(f"{row.where}: role {role!r} is none of {', '.join(_ROLES)}")

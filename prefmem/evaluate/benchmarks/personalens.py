@@ -8,6 +8,7 @@ and are not part of the data, so affinities are stored as rules, and tasks are w
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from prefmem.errors import InputError
 from prefmem.evaluate.benchmarks.case import Held, Request, User
@@ -57,7 +58,11 @@ def _affinities(told: Entry) -> list[tuple[Place, str]]:
     found: list[tuple[Place, str]] = []
     for domain in told.each("affinities", "a type of affinity"):
         for kind, value in domain.fields.items():
-            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            text = (
+                ", ".join(map(str, cast(list[object], value)))
+                if isinstance(value, list)
+                else str(value)
+            )
             if text.strip():
                 found.append(((domain.key, kind), text))
     return found

@@ -16,6 +16,7 @@ import numpy as np
 from prefmem.errors import InputError
 from prefmem.evaluate.benchmarks.case import Request, Said, Session, User
 from prefmem.evaluate.benchmarks.files import Entry, entries
+from prefmem.evaluate.draws import drawn
 
 _PAIR = ("preference", "question")
 _CHOICE = ("query", "assistant_options", "user_selection")
@@ -62,7 +63,7 @@ def users(path: Path, seed: int) -> tuple[User, ...]:
     found: list[User] = []
     for form in dict.fromkeys(pair.form for pair in pairs):
         mine = [pair for pair in pairs if pair.form == form]
-        dealt = [mine[i] for i in rng.permutation(len(mine))]
+        dealt = drawn(mine, rng)
         for start in range(0, len(dealt), _TOGETHER):
             number = start // _TOGETHER + 1
             found.append(_user(f"{form} {number}", dealt[start : start + _TOGETHER], options))

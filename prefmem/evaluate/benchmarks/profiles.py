@@ -14,6 +14,7 @@ import numpy as np
 from prefmem.errors import InputError
 from prefmem.evaluate.benchmarks.case import Request, Said, Session, User
 from prefmem.evaluate.benchmarks.files import entries
+from prefmem.evaluate.draws import drawn
 from prefmem.evaluate.obedience import REQUESTS
 
 _FILE = "user_profiles.json"
@@ -42,7 +43,7 @@ def users(path: Path, seed: int) -> tuple[User, ...]:
     for file in files:
         for one in entries(file, *_NEEDED):
             rng = np.random.default_rng([seed, len(found)])
-            asked = [REQUESTS[i] for i in rng.permutation(len(REQUESTS))[:_ASKED]]
+            asked = drawn(REQUESTS, rng, most=_ASKED)
             wanted = one.texts("preferences")
             every = frozenset(range(len(wanted)))
             sessions = tuple(

@@ -99,7 +99,7 @@ def _lived(user: User) -> Outcome:
             if card.id in held:
                 return frozenset({held[card.id]})
             quotes = (gold.get(one.turn_id) for one in card.preference.evidence)
-            return frozenset().union(*(found for found in quotes if found))
+            return frozenset[int]().union(*(found for found in quotes if found))
 
         cards = memory.list(user_id=_USER, status="active")
         asked: list[Asked] = []
@@ -108,7 +108,7 @@ def _lived(user: User) -> Outcome:
             asked.append(_asked(memory, request, states))
     found = [states(card) for card in cards]
     return Outcome(
-        user, frozenset().union(*found), frozenset(held.values()).union(*gold.values()),
+        user, frozenset[int]().union(*found), frozenset(held.values()).union(*gold.values()),
         len(cards), sum(not one for one in found),
         sum(turn.role == "user" for session in user.sessions for turn in session.turns),
         tuple(asked),

@@ -104,4 +104,4 @@ def _gold(one: Asked) -> frozenset[int]:
 
 
 def _all(rules: Sequence[frozenset[int]]) -> frozenset[int]:
-    return frozenset().union(*rules)
+    return frozenset[int]().union(*rules)

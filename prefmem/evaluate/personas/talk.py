@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prefmem.evaluate.draws import drawn
 from prefmem.evaluate.obedience import Message, sound
 from prefmem.evaluate.personas.arms import Arm, Told
 from prefmem.evaluate.personas.pool import Persona, Wish
@@ -137,8 +138,8 @@ def _script(
     persona: Persona, requests: Sequence[str], rng: np.random.Generator
 ) -> tuple[_Turn, ...]:
     """Draw what is asked and stated: a wish with each request of the first session."""
-    wishes = [persona.wishes[i] for i in rng.permutation(len(persona.wishes))]
-    asked = [requests[i] for i in rng.permutation(len(requests))[: sum(PHASES.values())]]
+    wishes = drawn(persona.wishes, rng)
+    asked = drawn(requests, rng, most=sum(PHASES.values()))
     turns: list[_Turn] = []
     for phase, count in PHASES.items():
         for _ in range(count):

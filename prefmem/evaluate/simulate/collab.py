@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from prefmem.evaluate.draws import drawn
 from prefmem.evaluate.metrics import Figure, mean, ratio
 from prefmem.evaluate.obedience import Chat, Message
 from prefmem.evaluate.personas.arms import ARMS, Arm, opened
@@ -206,7 +207,7 @@ def _words(user: Collaborator) -> float:
 def _drawn(requests: Sequence[str], sessions: int, seed: int, number: int) -> list[str]:
     """Draw tasks: each request once before any comes again."""
     rng = np.random.default_rng([seed, number])
-    order: list[str] = []
-    while len(order) < sessions:
-        order += [requests[i] for i in rng.permutation(len(requests))]
-    return order[:sessions]
+    tasks: list[str] = []
+    while len(tasks) < sessions:
+        tasks += drawn(requests, rng)
+    return tasks[:sessions]

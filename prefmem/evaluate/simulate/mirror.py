@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prefmem.errors import InputError
+from prefmem.evaluate.draws import order
 from prefmem.evaluate.obedience import Chat, Message
 
 Style: TypeAlias = Literal["logical", "intuitive", "impulsive", "habitual"]
@@ -200,7 +201,7 @@ def hits(scene: Scene, decisions: Sequence[Decision | None]) -> float:
 
 def _orders(options: int, times: int, seed: Sequence[int]) -> list[tuple[int, ...]]:
     rng = np.random.default_rng(list(seed))
-    return [tuple(rng.permutation(options).tolist()) for _ in range(times)]
+    return [tuple(order(options, rng)) for _ in range(times)]
 
 
 def _placed(decision: Decision | None, order: Sequence[int]) -> Decision | None:

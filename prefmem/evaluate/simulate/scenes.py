@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from prefmem.errors import InputError
+from prefmem.evaluate.draws import drawn
 from prefmem.evaluate.simulate.lines import Held, Lines
 from prefmem.evaluate.simulate.mirror import LEAST, MOST, Scene
 
@@ -37,12 +38,11 @@ def _scene(topical: Sequence[Held], options: int, rng: np.random.Generator) -> S
     own = topical[int(rng.integers(len(topical)))]
     alike = [one for one in topical if one.topic == own.topic and one is not own]
     apart = [one for one in topical if one.topic != own.topic]
-    others = [alike[n] for n in rng.permutation(len(alike))[: options - 1]]
-    held = [own, *(apart[n] for n in rng.permutation(len(apart))[: _SHOWN - 1])]
-    shown = [*others, own]
-    order = rng.permutation(len(shown))
-    profile = "\n".join(f"- {held[n].card}" for n in rng.permutation(len(held)))
+    others = drawn(alike, rng, most=options - 1)
+    held = [own, *drawn(apart, rng, most=_SHOWN - 1)]
+    shown = drawn([*others, own], rng)
+    profile = "\n".join(f"- {one.card}" for one in drawn(held, rng))
     return Scene(
         profile, f"I asked: {own.question} The answer did not suit me.",
-        tuple(shown[n].restatement for n in order), int(np.argmax(order == len(others))),
+        tuple(one.restatement for one in shown), shown.index(own),
     )  # fmt: skip

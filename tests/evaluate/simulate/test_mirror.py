@@ -108,15 +108,16 @@ def test_a_scene_that_cannot_be_is_refused(options: int, taken: int) -> None:
 
 def test_a_simulator_that_knows_the_user_is_found_out_in_any_order() -> None:
     drawn = scenes(lines.read(), 100, options=5, seed=3)
-    right = {scene.options[scene.taken] for scene in drawn}
+    right = {scene.history: scene.options[scene.taken] for scene in drawn}
 
     def knows(conversations: Sequence[Sequence[Message]]) -> list[str]:
-        told = [one[1]["content"].splitlines() for one in conversations]
-        shown = [[line for line in text if line[:1] == "["] for text in told]
-        return [
-            "Choice: " + next((line[1] for line in mine if line[4:] in right), "A")
-            for mine in shown
-        ]
+        found: list[str] = []
+        for _, asked_of in conversations:
+            text = asked_of["content"]
+            own = next(option for history, option in right.items() if history in text)
+            line = next(line for line in text.splitlines() if line.endswith(f"] {own}"))
+            found.append(f"Choice: {line[1]}")
+        return found
 
     found = decide(knows, drawn, times=2, seed=0)
     assert np.mean([hits(s, d) for s, d in zip(drawn, found, strict=True)]) >= 0.9
