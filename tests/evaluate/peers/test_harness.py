@@ -14,6 +14,7 @@ from prefmem.evaluate.peers.drivers.serve import Session, Vectors, sentence
 from prefmem.evaluate.peers.envs import Peer
 from prefmem.evaluate.peers.link import Link, Reply
 from prefmem.evaluate.peers.work import Cell, Cells, PeerFailedError, Plan, Workshop, items
+from prefmem.train.progress import silent
 
 SMALL = Plan(
     sizes=(10, 20), repeats=2, searches=3, adds=4, deletes=2, users=3, each=6, writers=2, written=3,
@@ -185,7 +186,7 @@ def test_a_peer_that_fails_is_a_result(tmp_path: Path) -> None:
     with pytest.raises(PeerFailedError, match="OSError: no luck"):
         size.at_size(broken, FAKE, 10)
     cells = Cells(tmp_path / "cells.json", SMALL)
-    run(broken, cells, [FAKE], {"none": "x"}, lambda *_: None)
+    run(broken, cells, [FAKE], {"none": "x"}, silent)
     assert cells.found["size/10/0/fake"]["error"] == "OSError: no luck"
     (times, *_) = table.parts(cells.found, [FAKE], SMALL)
     assert times.rows["fake"]["10"] == "OSError: no luck"
@@ -214,7 +215,7 @@ def test_a_run_fills_the_table(tmp_path: Path) -> None:
     )  # fmt: skip
     assert told[-1] == ("done", 11, 11)  # 2 imports, 2 sizes twice, users, four faults
     found = {part.title: part.rows["fake"] for part in table.parts(cells.found, [FAKE], SMALL)}
-    assert found["Faults"]["kill -9, 2 times"].startswith("0 of ")
+    assert str(found["Faults"]["kill -9, 2 times"]).startswith("0 of ")
     assert found["Deleted text on disk"]["deleted"] == "no copy"
     assert found["3 users x 6 memories in one store"]["recall@5"] == "1.00"
     curves = table.lines(cells.found, [FAKE], SMALL)

@@ -90,11 +90,11 @@ class Vectors:
 
         told: list[list[str]] = json.loads((folder / "memories.json").read_text(encoding="utf-8"))
         queries: list[str] = json.loads((folder / "queries.json").read_text(encoding="utf-8"))
-        self.memories = [(condition, action) for condition, action in told]
-        self.texts = [sentence(*memory) for memory in self.memories]
+        self.memories: list[tuple[str, str]] = [(condition, action) for condition, action in told]
+        self.texts: list[str] = [sentence(*memory) for memory in self.memories]
         self.rows: Any = np.load(folder / "vectors.npy")
         self.width = int(self.rows.shape[1])
-        self.places = {text: i for i, text in enumerate([*self.texts, *queries])}
+        self.places: dict[str, int] = {text: i for i, text in enumerate([*self.texts, *queries])}
 
     def row(self, text: str) -> Any:  # noqa: ANN401  # an array; numpy is not there at import
         """Give the vector of a text, (e,)."""
