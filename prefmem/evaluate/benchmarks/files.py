@@ -10,7 +10,7 @@ from typing import Any, NoReturn, cast
 
 from prefmem.errors import InputError
 
-_KINDS: dict[type, str] = {
+_KINDS: Mapping[type[object], str] = {
     dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a number",
     float: "a number",
 }  # fmt: skip
@@ -55,7 +55,7 @@ class Entry:
             self._refuse(name, "a list of texts", cast(object, value))
         items = cast(list[object], value)
         if not all(isinstance(item, str) for item in items):
-            self._refuse(name, "a list of texts", value)
+            self._refuse(name, "a list of texts", items)
         return tuple(str(item) for item in items)
 
     def within(self, name: str, *needed: str) -> "Entry":
@@ -85,7 +85,7 @@ class Entry:
             self._refuse(name, "a list of lists", value)
         items = cast(list[object], value)
         if not all(isinstance(item, list) for item in items):
-            self._refuse(name, "a list of lists", value)
+            self._refuse(name, "a list of lists", items)
         return tuple(cast(list[object], item) for item in items)
 
     def has(self, name: str) -> bool:

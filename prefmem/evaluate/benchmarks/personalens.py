@@ -58,11 +58,8 @@ def _affinities(told: Entry) -> list[tuple[Place, str]]:
     found: list[tuple[Place, str]] = []
     for domain in told.each("affinities", "a type of affinity"):
         for kind, value in domain.fields.items():
-            text = (
-                ", ".join(map(str, cast(list[object], value)))
-                if isinstance(value, list)
-                else str(value)
-            )
+            values = cast(list[object], value) if isinstance(value, list) else [value]
+            text = ", ".join(map(str, values))
             if text.strip():
                 found.append(((domain.key, kind), text))
     return found
