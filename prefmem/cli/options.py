@@ -1,5 +1,6 @@
 """What the commands share: options, and how they open the memory."""
 
+import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,7 @@ def _agent(home: Path | None) -> "LocalAgent | None":
     from prefmem.agent.generate import LocalAgent
     from prefmem.agent.registry import Registry
 
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # of weights, among the answers
     return LocalAgent(Registry(home))
 
 
