@@ -1,8 +1,8 @@
 """What the commands share: options, and how they open the memory."""
 
-import os
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
 
@@ -88,7 +88,8 @@ def _agent(home: Path | None) -> "LocalAgent | None":
     from prefmem.agent.generate import LocalAgent
     from prefmem.agent.registry import Registry
 
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # of weights, among the answers
+    with suppress(ImportError):  # no bar of loading weights among the answers
+        import_module("huggingface_hub.utils").disable_progress_bars()
     return LocalAgent(Registry(home))
 
 
