@@ -5,10 +5,12 @@ import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 
 from prefmem import ConfigError, UserRequiredError
 from prefmem_langchain.identity import OnMissing, UserId, resolve_user, this_run
+from prefmem_langchain.tracing import TRACE, Run, Trace, traced
 
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory, Recall
@@ -35,6 +37,7 @@ class Border:
         on_missing_user: `skip` runs without memory, with one warning; `raise` fails the run.
         on_error: `log` lets the chat go on after a failure; `raise` fails the run.
         wakes: Whether the memory's worker is to learn what an earlier process left behind.
+        trace: What the runs of its steps hold in a tracer: `ids` and counts, or `content`, too.
 
     Attributes:
         failures: Steps that failed and were logged.
@@ -52,13 +55,16 @@ class Border:
         on_missing_user: OnMissing = "skip",
         on_error: OnError = "log",
         wakes: bool = False,
+        trace: Trace = "ids",
     ) -> None:
         """Check the settings."""
+        refuse("trace", trace, TRACE)
         refuse("on_missing_user", on_missing_user, ("skip", "raise"))
         refuse("on_error", on_error, ("log", "raise"))
         self.failures = 0
         self._name, self._user_id = name, user_id
         self._memory, self._wakes = memory, wakes
+        self._content = trace == "content"
         self._on_missing: OnMissing = on_missing_user
         self._on_error: OnError = on_error
         self._woken: PreferenceMemory | None = None
@@ -92,6 +98,12 @@ class Border:
                 raise
             self.survive(doing, error)
             return otherwise
+
+    def traced(
+        self, name: str, step: Callable[[Run], T], config: RunnableConfig | None = None
+    ) -> T:
+        """Take a step within a named run, where a tracer looks."""
+        return traced(name, step, content=self._content, config=config)
 
     @property
     def strict(self) -> bool:

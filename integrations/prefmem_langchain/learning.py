@@ -10,6 +10,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from prefmem_langchain.convert import dialogue, is_human
 from prefmem_langchain.identity import session
+from prefmem_langchain.tracing import Run
 
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
@@ -28,6 +29,7 @@ def learn_from(
     user: str,
     by: str = "",
     after: str = "",
+    run: Run | None = None,
 ) -> str:
     """Hand over what is new in a thread; `inline` waits until it is learned.
 
@@ -39,6 +41,7 @@ def learn_from(
         by: Who learns: the marks of two learners differ.
         after: Mark of the user's last message that was handed over before. It only saves work:
             where it is not found, all is handed over.
+        run: Is told what was learned, or put aside.
 
     Returns:
         The mark of the user's last message; empty when the user has said nothing.
@@ -52,7 +55,9 @@ def learn_from(
         return newest
     window = spoken[max(0, known + 1 - CONTEXT) :] if known >= 0 else spoken
     thread, hand_over = session(), memory.learn if how == "inline" else memory.learn_later
-    apart(lambda: hand_over(window, user_id=user, session_id=thread))
+    done = apart(lambda: hand_over(window, user_id=user, session_id=thread))
+    if run is not None:
+        run.learned(done)
     return newest
 
 

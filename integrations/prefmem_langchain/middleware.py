@@ -33,9 +33,11 @@ from prefmem_langchain.placing import PLACEMENTS, Placement, appended
 from prefmem_langchain.recalled import Recalled, question_of
 from prefmem_langchain.recheck import asked_again, final_text, streamed
 from prefmem_langchain.tools import preference_tools
+from prefmem_langchain.tracing import Run, Trace
 
 if TYPE_CHECKING:
-    from prefmem import PreferenceMemory
+    from prefmem import PreferenceMemory, Recall
+    from prefmem.orders import Obeyed
 
 Commands: TypeAlias = Literal["apply", "answer", "off"]
 
@@ -83,6 +85,9 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
         user_id: The user, or what computes it from the runtime; see `resolve_user`.
         on_missing_user: `skip` runs without memory, with one warning; `raise` fails the run.
         on_error: `log` lets the chat go on after a failure of the memory; `raise` fails the run.
+        trace: What its runs hold in a tracer such as LangSmith: `ids` and counts, or `content`,
+            the query and the rules, too. They are named `prefmem.recall`, `prefmem.command` and
+            `prefmem.learn`, after `name`.
         name: Name in the graph; two instances in one agent need two names.
 
     Raises:
@@ -109,6 +114,7 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
         user_id: UserId | None = None,
         on_missing_user: OnMissing = "skip",
         on_error: OnError = "log",
+        trace: Trace = "ids",
         name: str = "prefmem",
     ) -> None:
         """Tie the middleware to a memory."""
@@ -118,7 +124,7 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
         refuse("commands", commands, ("apply", "answer", "off"))
         self._border = Border(
             name, memory, user_id=user_id, on_missing_user=on_missing_user, on_error=on_error,
-            wakes=learn == "background",
+            wakes=learn == "background", trace=trace,
         )  # fmt: skip
         self._limit, self._max_tokens = limit, max_tokens
         self._learns: Learn | Literal[False] = learn
@@ -254,7 +260,13 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
         """
         spoken = dialogue(messages[: position + 1], max_chars=memory.config.max_turn_chars)
         last, thread = spoken[-CONTEXT:], session()
-        found = apart(lambda: memory.command(last, user_id=user, session_id=thread))
+
+        def obey(run: Run) -> "Obeyed":
+            done = apart(lambda: memory.command(last, user_id=user, session_id=thread))
+            run.obeyed(done)
+            return done
+
+        found = self._border.traced(f"{self._name}.command", obey)
         if found.reply:
             self._replies.put(question_of(messages, position, user), (found.note,))
         return found.reply, found.rest
@@ -277,10 +289,16 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
         ids = self._recalled.get(question)
         if ids is None:
             asked = requests(messages, position, max_chars=memory.config.max_turn_chars)
-            recall = memory.recall(
-                asked, user_id=user, session_id=session(), limit=self._limit,
-                max_tokens=self._max_tokens, strict=self._border.strict,
-            )  # fmt: skip
+
+            def find(run: Run) -> "Recall":
+                found = memory.recall(
+                    asked, user_id=user, session_id=session(), limit=self._limit,
+                    max_tokens=self._max_tokens, strict=self._border.strict,
+                )  # fmt: skip
+                run.recalled(found)
+                return found
+
+            recall = self._border.traced(f"{self._name}.recall", find)
             ids = self._border.recalled(recall)
             if not recall.failed:
                 self._recalled.put(question, ids)
@@ -323,8 +341,13 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
             try:
                 if how is False or inside_tool():
                     return before
-                messages = messages_of(state)
-                return learn_from(memory, messages, how=how, user=user, by=self._name, after=before)
+                messages, by = messages_of(state), self._name
+                return self._border.traced(
+                    f"{by}.learn",
+                    lambda run: learn_from(
+                        memory, messages, how=how, user=user, by=by, after=before, run=run
+                    ),
+                )
             finally:
                 self._recalled.drop(user, session())
                 self._replies.drop(user, session())

@@ -10,6 +10,7 @@ from prefmem_langchain.border import Border, OnError, refuse
 from prefmem_langchain.convert import last_human, messages_of, requests
 from prefmem_langchain.identity import OnMissing, UserId, inside_tool, session
 from prefmem_langchain.learning import LEARN, Learn, learn_from
+from prefmem_langchain.tracing import Run, Trace
 
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
@@ -43,6 +44,8 @@ class RecallNode(Runnable[Any, dict[str, list[str]]]):
         user_id: The user, or what computes it from the runtime; see `resolve_user`.
         on_missing_user: `skip` recalls nothing, with one warning; `raise` fails the run.
         on_error: `log` recalls nothing after a failure; `raise` fails the run.
+        trace: What the node's run holds in a tracer such as LangSmith: `ids` and counts, or
+            `content`, the query and the rules, too.
     """
 
     def __init__(
@@ -52,11 +55,12 @@ class RecallNode(Runnable[Any, dict[str, list[str]]]):
         user_id: UserId | None = None,
         on_missing_user: OnMissing = "skip",
         on_error: OnError = "log",
+        trace: Trace = "ids",
     ) -> None:
         """Tie the node to a memory."""
         self._border = Border(
             "RecallNode", memory, user_id=user_id, on_missing_user=on_missing_user,
-            on_error=on_error,
+            on_error=on_error, trace=trace,
         )  # fmt: skip
 
     def invoke(
@@ -66,12 +70,14 @@ class RecallNode(Runnable[Any, dict[str, list[str]]]):
         **kwargs: Any,  # noqa: ANN401  # as in Runnable
     ) -> dict[str, list[str]]:
         """Recall for the state's last message of the user; no ids when there is none."""
-        del config, kwargs
-        found = self._border.cross(
-            "recall",
-            lambda memory, user: _recall(input, memory, user, self._border),
-            otherwise=list[str](),
-        )
+        del kwargs
+
+        def step(memory: "PreferenceMemory", user: str) -> list[str]:
+            return self._border.traced(
+                "RecallNode", lambda run: _recall(input, memory, user, self._border, run), config
+            )
+
+        found = self._border.cross("recall", step, otherwise=list[str]())
         return {"preferences": found}
 
     async def ainvoke(
@@ -97,6 +103,8 @@ class LearnNode(Runnable[Any, dict[str, list[str]]]):
         user_id: The user, or what computes it from the runtime; see `resolve_user`.
         on_missing_user: `skip` learns nothing, with one warning; `raise` fails the run.
         on_error: `log` learns nothing after a failure; `raise` fails the run.
+        trace: What the node's run holds in a tracer such as LangSmith: `ids` and counts, or
+            `content`, the rules, too.
 
     Raises:
         ConfigError: A setting is none of its values.
@@ -110,13 +118,14 @@ class LearnNode(Runnable[Any, dict[str, list[str]]]):
         user_id: UserId | None = None,
         on_missing_user: OnMissing = "skip",
         on_error: OnError = "log",
+        trace: Trace = "ids",
     ) -> None:
         """Tie the node to a memory."""
         refuse("learn", learn, LEARN)
         self._learns: Learn = learn
         self._border = Border(
             "LearnNode", memory, user_id=user_id, on_missing_user=on_missing_user,
-            on_error=on_error, wakes=learn == "background",
+            on_error=on_error, wakes=learn == "background", trace=trace,
         )  # fmt: skip
 
     def invoke(
@@ -126,15 +135,17 @@ class LearnNode(Runnable[Any, dict[str, list[str]]]):
         **kwargs: Any,  # noqa: ANN401  # as in Runnable
     ) -> dict[str, list[str]]:
         """Learn from the state's messages."""
-        del config, kwargs
+        del kwargs
+
+        def step(memory: "PreferenceMemory", user: str) -> str:
+            messages, how = messages_of(input), self._learns
+            return self._border.traced(
+                "LearnNode", lambda run: learn_from(memory, messages, how=how, user=user, run=run),
+                config,
+            )  # fmt: skip
+
         if not inside_tool():
-            self._border.cross(
-                "learn",
-                lambda memory, user: learn_from(
-                    memory, messages_of(input), how=self._learns, user=user
-                ),
-                otherwise="",
-            )
+            self._border.cross("learn", step, otherwise="")
         return {}
 
     async def ainvoke(
@@ -147,11 +158,14 @@ class LearnNode(Runnable[Any, dict[str, list[str]]]):
         return await asyncio.to_thread(self.invoke, input, config, **kwargs)
 
 
-def _recall(state: object, memory: "PreferenceMemory", user: str, border: Border) -> list[str]:
+def _recall(
+    state: object, memory: "PreferenceMemory", user: str, border: Border, run: Run
+) -> list[str]:
     messages = messages_of(state)
     position = last_human(messages)
     if position is None:
         return []
     asked = requests(messages, position, max_chars=memory.config.max_turn_chars)
     recall = memory.recall(asked, user_id=user, session_id=session(), strict=border.strict)
+    run.recalled(recall)
     return list(border.recalled(recall))

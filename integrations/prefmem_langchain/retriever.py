@@ -3,16 +3,17 @@
 import asyncio
 from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.callbacks import CallbackManager, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
-from langchain_core.runnables.config import ensure_config, set_config_context
+from langchain_core.runnables.config import ensure_config, patch_config, set_config_context
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from prefmem import Candidate, PreferenceMemory
 from prefmem_langchain.border import Border, OnError
 from prefmem_langchain.identity import OnMissing, UserId, session
+from prefmem_langchain.tracing import Trace, untold
 
 _ROOM = 20_000  # tokens; a document needs no room in a block
 
@@ -35,6 +36,8 @@ class PreferenceRetriever(BaseRetriever):
         min_score: Relevance that a conditional rule needs; the memory's config unless given.
         on_missing_user: `skip` finds nothing, with one warning; `raise` fails the run.
         on_error: `log` finds nothing after a failure; `raise` fails the run.
+        trace: What its run holds in a tracer such as LangSmith, and in streamed events: `ids` of
+            the documents and their figures, or `content`, the query and the rules, too.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
@@ -45,6 +48,7 @@ class PreferenceRetriever(BaseRetriever):
     min_score: float | None = Field(default=None, ge=0, le=1)
     on_missing_user: OnMissing = "skip"
     on_error: OnError = "log"
+    trace: Trace = "ids"
     _border: Border = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401  # as in pydantic
@@ -52,7 +56,7 @@ class PreferenceRetriever(BaseRetriever):
         super().model_post_init(context)
         self._border = Border(
             "PreferenceRetriever", self.memory, user_id=self.user_id,
-            on_missing_user=self.on_missing_user, on_error=self.on_error,
+            on_missing_user=self.on_missing_user, on_error=self.on_error, trace=self.trace,
         )  # fmt: skip
 
     def invoke(
@@ -62,8 +66,10 @@ class PreferenceRetriever(BaseRetriever):
         **kwargs: Any,  # noqa: ANN401  # as in BaseRetriever
     ) -> list[Document]:
         """Find documents for the user of the run."""
-        # The base hands no config on to the search, which needs it for the user.
         config = ensure_config(config)
+        if self.trace == "ids":
+            return self._untold(input, config, **kwargs)
+        # The base hands no config on to the search, which needs it for the user.
         with set_config_context(config) as within:
             return within.run(super().invoke, input, config, **kwargs)
 
@@ -75,9 +81,36 @@ class PreferenceRetriever(BaseRetriever):
     ) -> list[Document]:
         """Do the same on a worker thread."""
         config = ensure_config(config)
+        if self.trace == "ids":
+            return await asyncio.to_thread(self._untold, input, config, **kwargs)
         with set_config_context(config) as within:
             call = super().ainvoke(input, config, **kwargs)
             return await asyncio.create_task(call, context=within)
+
+    def _untold(
+        self,
+        query: str,
+        config: RunnableConfig,
+        **kwargs: Any,  # noqa: ANN401  # as in BaseRetriever
+    ) -> list[Document]:
+        """Find documents as the base does, in a run that holds no text."""
+        manager = CallbackManager.configure(
+            config.get("callbacks"), None, inheritable_tags=config.get("tags"),
+            local_tags=self.tags, inheritable_metadata=config.get("metadata"),
+            local_metadata=self.metadata,
+        )  # fmt: skip
+        told = manager.on_retriever_start(
+            None, "", name=config.get("run_name") or self.get_name(),
+            run_id=kwargs.pop("run_id", None),
+        )  # fmt: skip
+        try:
+            with set_config_context(patch_config(config, callbacks=told.get_child())) as within:
+                found = within.run(self._get_relevant_documents, query, run_manager=told, **kwargs)
+        except Exception as error:
+            told.on_retriever_error(untold(error))
+            raise
+        told.on_retriever_end([_bare(document) for document in found])
+        return found
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
@@ -101,6 +134,13 @@ class PreferenceRetriever(BaseRetriever):
             return [*map(_document, found[:most]), *written][:most]
 
         return self._border.cross("recall", find, otherwise=list[Document]())
+
+
+def _bare(document: Document) -> Document:
+    """Give a document as a tracer may hold it: its id, and its figures."""
+    told = ("card_id", "polarity", "scope", "confidence", "relevance", "source")
+    kept = {name: value for name, value in document.metadata.items() if name in told}
+    return Document("", id=document.id, metadata=kept)
 
 
 def _document(candidate: Candidate) -> Document:
