@@ -56,7 +56,7 @@ LEFT_OPEN = "ignore::pytest.PytestUnraisableExceptionWarning"
 HOSTS_OWN = "ignore::DeprecationWarning"  # LlamaIndex's agents read deprecated fields of their own
 pytestmark = [
     pytest.mark.model,
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.filterwarnings(LEFT_OPEN, HOSTS_OWN),
 ]
 
