@@ -57,14 +57,17 @@ def losses(worst: Floats) -> list[float]:
 
 
 def stored(memory: PreferenceMemory, user: WrittenUser) -> dict[str, str]:
-    """Store a user's rules; gives the rule's id for each card's."""
-    return {
-        memory.add(
+    """Store a user's rules, all in force; gives the rule's id for each card's."""
+    names: dict[str, str] = {}
+    for name, rule in user.rules.items():
+        card = memory.add(
             rule.condition, rule.action, user_id=user.id, polarity=rule.polarity,
             scope=rule.scope.kind,
-        ).id: name
-        for name, rule in user.rules.items()
-    }  # fmt: skip
+        )  # fmt: skip
+        if card.status != "active":  # waits for the user's word
+            card = memory.edit(card.id, user_id=user.id, status="active")
+        names[card.id] = name
+    return names
 
 
 def ask(memory: PreferenceMemory, user: WrittenUser, request: Request) -> Recall:

@@ -8,7 +8,11 @@ from prefmem.errors import InputError
 from prefmem.evaluate.overuse import POOL, data, kinds, read, totals
 from prefmem.evaluate.recall import Outcome
 from prefmem.evaluate.table import Cell
-from prefmem.train.users import Request, RequestKind, load_users
+from prefmem.memory import PreferenceMemory
+from prefmem.testing import HashEmbedder
+from prefmem.train.risk import stored
+from prefmem.train.users import Request, RequestKind, WrittenUser, load_users
+from prefmem.types import Preference
 
 
 def outcome(kind: RequestKind, applies: str, harms: str, injected: str, nearest: str) -> Outcome:
@@ -63,6 +67,15 @@ def test_dev_and_test_share_no_text() -> None:
     dev, test = ({text for _, text in read(data(split)[2])} for split in ("dev", "test"))
     assert dev.isdisjoint(test)
     assert POOL.joinpath("README.md").exists()
+
+
+def test_delicate_rules_are_confirmed_before_anything_is_asked() -> None:
+    user = WrittenUser(
+        "u", "p", {"a": Preference("planning my week", "time for chemotherapy, I have cancer")}, ()
+    )
+    with PreferenceMemory(":memory:", embedder=HashEmbedder(), reranker="none") as memory:
+        assert [*stored(memory, user).values()] == ["a"]
+        assert [card.status for card in memory.list(user_id="u")] == ["active"]
 
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
