@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -165,11 +166,18 @@ def serve(
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], typer.Option(help="What is logged.")
     ] = "info",
+    dashboard: Annotated[
+        bool,
+        typer.Option("--dashboard", help="Print a Grafana dashboard for /metrics, and end."),
+    ] = False,
 ) -> None:  # fmt: skip
     """Serve the memory over HTTP, and with --upstream as a proxy for any OpenAI client."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise MissingExtraError(f'serve needs {missing[0]}: pip install "prefmem[server]"')
+    if dashboard:
+        typer.echo(files("prefmem_server").joinpath("grafana.json").read_text("utf-8"), nl=False)
+        return
     if new_key is not None:
         _make_key(keys, new_key, tenant, user, scope)
         return

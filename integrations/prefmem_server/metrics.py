@@ -4,7 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -13,12 +19,14 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+import prefmem
 from prefmem import PrefmemError
 from prefmem.guard.health import BOUNDS, Health, Times
 
 if TYPE_CHECKING:
     from prefmem import PreferenceMemory
 
+_INJECTED = ("relevant", "global")  # the verdicts of what is injected
 _STATES = {"closed": 0, "half-open": 1, "open": 2}
 
 
@@ -31,7 +39,6 @@ class Metrics:
         clock: Gives the time, UTC.
 
     Attributes:
-        rules: Rules that recalls gave.
         requests: Requests by operation and status.
         request_seconds: Their time.
         failures: Failures of ours by the error's kind.
@@ -46,7 +53,7 @@ class Metrics:
     ) -> None:
         """Start at zero, in a registry of its own."""
         self._registry = CollectorRegistry()
-        self.rules = Counter("prefmem_rules", "Rules that recalls gave.", registry=self._registry)
+        ProcessCollector(registry=self._registry)
         self.requests = Counter(
             "prefmem_requests", "Requests answered.", ("operation", "status"),
             registry=self._registry,
@@ -101,7 +108,22 @@ class _OfMemory(Collector):
 
 
 def _of_health(health: Health) -> Iterator[Metric]:
+    info = GaugeMetricFamily("prefmem_info", "1, with the version.", labels=("version",))
+    info.add_metric((prefmem.__version__,), 1)
+    yield info
     yield _timed("prefmem_recall_seconds", "Time of a recall.", health.recalls)
+    yield _counted("prefmem_recalls", "Recalls by how they ended.", "outcome", health.recalled)
+    injected = sum(health.verdicts.get(reason, 0) for reason in _INJECTED)
+    yield CounterMetricFamily("prefmem_rules", "Rules that recalls gave.", value=injected)
+    yield _counted(
+        "prefmem_verdicts", "Candidates of recalls by what was decided.", "reason", health.verdicts
+    )
+    yield _counted("prefmem_followups", "What came back on recalls.", "label", health.followups)
+    yield _counted("prefmem_erased", "Users and cards forgotten.", "what", health.erased)
+    yield _timed_by("prefmem_verb_seconds", "Time of a call.", "verb", health.verbs)
+    yield _counted("prefmem_verb_failures", "Calls that raised.", "verb", health.failed)
+    parts = {name: part.times for name, part in health.parts.items() if part.times.count}
+    yield _timed_by("prefmem_part_seconds", "Time of a call of a part.", "part", parts)
     yield _counted(
         "prefmem_degraded", "How often a part failed and the memory went on.", "part",
         health.degraded,
@@ -122,11 +144,22 @@ def _of_health(health: Health) -> Iterator[Metric]:
 
 
 def _timed(name: str, text: str, times: Times) -> Metric:
+    return HistogramMetricFamily(name, text, buckets=_buckets(times), sum_value=times.total)
+
+
+def _timed_by(name: str, text: str, label: str, times: Mapping[str, Times]) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=(label,))
+    for what, took in times.items():
+        family.add_metric((what,), _buckets(took), took.total)
+    return family
+
+
+def _buckets(times: Times) -> list[tuple[str, float]]:
     reached, buckets = 0, list[tuple[str, float]]()
     for bound, count in zip((*map(str, BOUNDS), "+Inf"), times.counts, strict=True):
         reached += count
         buckets.append((bound, reached))
-    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=times.total)
+    return buckets
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -47,7 +47,6 @@ def recall(asked: RecallRequest, caller: Reads) -> RecallOut:
         max_tokens=asked.max_tokens, why=asked.why,
     )  # fmt: skip
     block = caller.memory.render(found, max_tokens=asked.max_tokens)
-    caller.metrics.rules.inc(len(found.rules))
     return RecallOut.of(found, block, why=asked.why)
 
 

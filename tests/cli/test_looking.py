@@ -290,9 +290,9 @@ def test_every_new_command_has_help(shell: Shell) -> None:
 @pytest.mark.parametrize("name", ["why", "show"])
 def test_words_reach_the_terminal_without_control_characters(shell: Shell, name: str) -> None:
     with shell.opener(shell.db, "") as memory:
-        memory.add("", "be [red]kind[/red]", user_id="ann\x1b[2J")
+        memory.add("", "be [red]kind", user_id="ann\x1b[2J")
         memory.add("", "be \x1b[2Jloud", user_id="ann\x1b[2J")
         memory.recall("anything", user_id="ann\x1b[2J", session_id="\x1b[2J")
     result = shell(name, "ann\x1b[2J")
     assert "\x1b" not in result.stdout + result.stderr
-    assert "[red]kind[/red]" in " ".join(rows(result.stdout))
+    assert "[red]kind" in " ".join(rows(result.stdout))
