@@ -132,6 +132,7 @@ def test_scenes_hold_the_users_own_follow_up_once() -> None:
         assert told.index(True) == scene.taken
 
 
+@pytest.mark.slow
 def test_a_tiny_real_model_decides(
     tmp_path: Path, train_qwen3: Callable[[Path, Sequence[Any]], None]
 ) -> None:
