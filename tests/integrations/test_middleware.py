@@ -265,8 +265,8 @@ async def test_failing_memory_lets_the_chat_go_on(
     assert middleware.failures == 2
     told = [r.getMessage() for r in caplog.records if r.name == "prefmem"]
     assert [t.split(" in ")[0] for t in told] == [
-        "prefmem: recall failed with StoreError",
-        "prefmem: learn failed with StoreError",
+        "prefmem: recall failed with StoreClosedError",
+        "prefmem: learn failed with StoreClosedError",
     ]
     assert "42" not in repr(told)
     assert "ann" not in repr(told)

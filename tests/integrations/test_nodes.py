@@ -190,8 +190,8 @@ def test_failing_memory_lets_the_chat_go_on(
     assert state["preferences"] == []
     told = [r.getMessage() for r in caplog.records if r.name == "prefmem"]
     assert [t.split(" in ")[0] for t in told] == [
-        "RecallNode: recall failed with StoreError",
-        "LearnNode: learn failed with StoreError",
+        "RecallNode: recall failed with StoreClosedError",
+        "LearnNode: learn failed with StoreClosedError",
     ]
     assert "ann" not in repr(told)
     assert "42" not in repr(told)

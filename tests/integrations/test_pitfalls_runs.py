@@ -257,8 +257,8 @@ async def test_pitfall_17_our_own_failure_leaves_the_chat_alone(
         else app.invoke(secret, thread("t"), context=ANN)
     )
     assert [m.text for m in after["messages"]] == ["Remember that my secret is 42.", "Hello!"]
-    assert "recall failed with StoreError" in caplog.text
-    assert "learn failed with StoreError" in caplog.text
+    assert "recall failed with StoreClosedError" in caplog.text
+    assert "learn failed with StoreClosedError" in caplog.text
     assert "42" not in caplog.text
     assert "ann" not in caplog.text
     strict = agent(closed(), scribe(), on_error="raise")

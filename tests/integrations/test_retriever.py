@@ -132,7 +132,7 @@ def test_a_failure_finds_nothing_and_is_logged_without_words(
     caplog.set_level(logging.DEBUG, "prefmem")
     assert PreferenceRetriever(memory=memory, user_id="ann").invoke("my secret is 42") == []
     (told,) = [r.getMessage() for r in caplog.records if r.name == "prefmem"]
-    assert told.startswith("PreferenceRetriever: recall failed with StoreError")
+    assert told.startswith("PreferenceRetriever: recall failed with StoreClosedError")
     with pytest.raises(StoreError):
         PreferenceRetriever(memory=memory, user_id="ann", on_error="raise").invoke("hi")
 
