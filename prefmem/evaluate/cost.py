@@ -60,6 +60,8 @@ _FEW_SHOT = [
 def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[str, Figure]:
     """Time recall, render, extraction and learn against embedding single texts.
 
+    Recalls are whole: on a busy machine the time limits of an ordinary one would cut it short.
+
     Args:
         cards: Cards of the user.
         rounds: Paired measurements.
@@ -92,8 +94,8 @@ def measure(*, cards: int, rounds: int, seed: int, progress: Progress) -> dict[s
         memory.learn(DIALOGUE, user_id="v")
         for done, query in enumerate(asked, start=1):
             alone = _cpu(partial(memory.embedder.embed, [query]))
-            dense = partial(plain.recall, query, user_id="u")
-            recall = partial(memory.recall, query, user_id="u")
+            dense = partial(plain.recall, query, user_id="u", strict=True)
+            recall = partial(memory.recall, query, user_id="u", strict=True)
             learn = partial(memory.learn, DIALOGUE, user_id="v", session_id=str(done))
             turns = sum(_cpu(partial(memory.embedder.embed, [text])) for _, text in DIALOGUE)
             extract = _cpu(partial(memory.extractor.extract, window, spoken))
@@ -166,7 +168,7 @@ def _extracted(extractor: Extractor, windows: Sequence[tuple[Turn, ...]]) -> Non
 
 
 def _rendered(memory: PreferenceMemory, query: str) -> str:
-    return memory.render(memory.recall(query, user_id="u"))
+    return memory.render(memory.recall(query, user_id="u", strict=True))
 
 
 def _cpu(work: Callable[[], object]) -> float:

@@ -85,10 +85,10 @@ def by_cards(
                 asked = [queries[int(i)] for i in rng.integers(0, len(queries), rounds)]
                 rows[f"{size:,} cards"] = {
                     "recall": _timed(
-                        [partial(memory.recall, q, user_id=_USER) for q in asked], rng
+                        [partial(memory.recall, q, user_id=_USER, strict=True) for q in asked], rng
                     ),
                     "recall without the cross-encoder": _timed(
-                        [partial(plain.recall, q, user_id=_USER) for q in asked], rng
+                        [partial(plain.recall, q, user_id=_USER, strict=True) for q in asked], rng
                     ),
                     "learn six turns": _timed(
                         [partial(learn, session_id=f"{size} {n}") for n in range(rounds)], rng
