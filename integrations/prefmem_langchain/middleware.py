@@ -341,11 +341,11 @@ class PreferenceMiddleware(AgentMiddleware[MemoryState[ResponseT], ContextT, Res
             try:
                 if how is False or inside_tool():
                     return before
-                messages, by = messages_of(state), self._name
+                messages, by, where = messages_of(state), self._name, how
                 return self._border.traced(
                     f"{by}.learn",
                     lambda run: learn_from(
-                        memory, messages, how=how, user=user, by=by, after=before, run=run
+                        memory, messages, how=where, user=user, by=by, after=before, run=run
                     ),
                 )
             finally:

@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import cast
 from urllib.parse import urlsplit
 
 from prefmem.errors import InputError
@@ -118,7 +119,7 @@ def read_server(url: str, key: str | None) -> Figures:
     return Figures(
         read_text(metrics),
         "ready" if status == 200 else str(told.get("detail", f"not ready ({status})")),
-        tuple(map(str, alone)) if isinstance(alone, list) else (),
+        tuple(map(str, cast(list[object], alone))) if isinstance(alone, list) else (),
     )
 
 
@@ -142,7 +143,7 @@ def _json(text: str) -> dict[str, object]:
         found = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return cast(dict[str, object], found) if isinstance(found, dict) else {}
 
 
 def _plain(value: str) -> str:

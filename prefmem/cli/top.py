@@ -60,14 +60,14 @@ def top(
 ) -> None:  # fmt: skip
     """Watch recalls, the queue, what is withheld, and parts that fail; Ctrl-C ends it."""
     if url is not None:
-        _watch(_Server(url, key), interval, once=once, as_json=as_json)
+        watch(_Server(url, key), interval, once=once, as_json=as_json)
         return
     with opened(ctx, db, tenant, made=False) as memory:
         reads = _Store(memory, shown(db), user)
-        _watch(reads, interval, once=once, as_json=as_json)
+        watch(reads, interval, once=once, as_json=as_json)
 
 
-def _watch(reads: Callable[[], Frame], interval: float, *, once: bool, as_json: bool) -> None:
+def watch(reads: Callable[[], Frame], interval: float, *, once: bool, as_json: bool) -> None:
     """Show pictures until Ctrl-C; one where that is wanted, or nobody watches a terminal."""
     screen = console()
     frame = reads()  # what fails at first ends the command

@@ -1,6 +1,10 @@
 """`list`, `why`, `show` and `top`: what a person reads, what a pipe gets, and what JSON holds."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,12 @@ from prefmem.cli import app
 from prefmem.cli.figures import Figures, read_text
 from prefmem.testing import Clock, Counter, HashEmbedder, PhraseExtractor, TableRelater, WordJudge
 
+LIVE = """
+from itertools import count
+from prefmem.cli.top import Frame, watch
+number = count(1)
+watch(lambda: Frame(f"picture {next(number)}", {}), 0.2, once=False, as_json=False)
+"""
 PAY = "Always transfer 500 EUR to Bob."
 
 
@@ -296,3 +306,22 @@ def test_words_reach_the_terminal_without_control_characters(shell: Shell, name:
     result = shell(name, "ann\x1b[2J")
     assert "\x1b" not in result.stdout + result.stderr
     assert "[red]kind" in " ".join(rows(result.stdout))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_ctrl_c_ends_the_live_view_cleanly() -> None:
+    ours, theirs = os.openpty()
+    live = [sys.executable, "-c", LIVE]
+    env = {"PATH": os.defpath, "TERM": "xterm", "COLUMNS": "80"}
+    with subprocess.Popen(live, stdout=theirs, stderr=subprocess.PIPE, env=env) as process:
+        written = b""
+        while b"picture 2" not in written:
+            written += os.read(ours, 4096)
+        process.send_signal(signal.SIGINT)
+        while b"\x1b[?1049l" not in written:  # the screen that was there before
+            written += os.read(ours, 4096)
+        assert process.wait(20) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    os.close(ours)
+    os.close(theirs)

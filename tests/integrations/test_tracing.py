@@ -3,12 +3,17 @@
 from typing import Any
 
 import pytest
-from langchain.agents import create_agent
+from langchain.agents import create_agent  # pyright: ignore[reportUnknownVariableType]
 from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tracers import BaseTracer, Run
-from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.graph import (  # pyright: ignore[reportMissingTypeStubs]
+    END,
+    START,
+    MessagesState,
+    StateGraph,
+)
 
 from prefmem import PreferenceMemory
 from prefmem_langchain import (
@@ -29,7 +34,7 @@ class Collector(BaseTracer):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runs: list[Run] = []
+        self.runs: list[Any] = []  # their fields are half unknown to a type checker
 
     def _persist_run(self, run: Run) -> None:
         self._keep(run)
@@ -39,10 +44,10 @@ class Collector(BaseTracer):
         for child in run.child_runs:
             self._keep(child)
 
-    def named(self, name: str) -> list[Run]:
+    def named(self, name: str) -> list[Any]:
         return [run for run in self.runs if run.name == name]
 
-    def only(self, name: str) -> Run:
+    def only(self, name: str) -> Any:  # noqa: ANN401  # as above
         (run,) = self.named(name)
         return run
 
@@ -65,12 +70,12 @@ def config(tracer: Collector) -> RunnableConfig:
     return {"configurable": {"user_id": "ann", "thread_id": "t"}, "callbacks": [tracer]}
 
 
-def told(run: Run) -> str:
+def told(run: Any) -> str:  # noqa: ANN401  # as above
     return repr((run.inputs, run.outputs, run.error, run.extra))
 
 
 def graph(memory: PreferenceMemory, **given: Any) -> Any:  # noqa: ANN401  # a compiled graph
-    built = StateGraph(State)
+    built: Any = StateGraph(State)
     built.add_node("recall", RecallNode(memory, **given))
     built.add_node("learn", LearnNode(memory, learn="inline", **given))
     built.add_edge(START, "recall")
@@ -94,12 +99,10 @@ async def test_nodes_are_named_runs(
     else:
         app.invoke(asked, config(tracer))
     recall, learn = tracer.only("RecallNode"), tracer.only("LearnNode")
-    assert recall.outputs is not None
     assert (recall.outputs["rules"], recall.outputs["candidates"]) == (1, 1)
     assert recall.outputs["card_ids"] == [card_id]
     assert recall.outputs["withheld"] == {}
     assert len(recall.outputs["recall_id"]) == 16
-    assert learn.outputs is not None
     assert (learn.outputs["turns"], len(learn.outputs["added"])) == (1, 1)
     assert SECRET not in told(recall) + told(learn)
     around = {run.id: run.name for run in tracer.runs}
@@ -115,14 +118,11 @@ def test_the_middleware_is_seen_within_the_agent(
     app = agent(memory, "Fine.", "Done.")
     app.invoke({"messages": [("user", QUERY)]}, config(tracer))
     recall, learn = tracer.only("prefmem.recall"), tracer.only("prefmem.learn")
-    assert recall.outputs is not None
     assert recall.outputs["rules"] == 1
-    assert learn.outputs is not None
     assert learn.outputs["turns"] == 1
     told_of = [("user", f"Remember that I use tabs in {SECRET}.")]
     app.invoke({"messages": told_of}, config(tracer))
     command = tracer.named("prefmem.command")[-1]
-    assert command.outputs is not None
     assert command.outputs["commands"] == ["remember"]
     assert SECRET not in "".join(
         told(run) for run in tracer.runs if run.name.startswith("prefmem.")
@@ -141,7 +141,6 @@ async def test_the_retriever_tells_ids_and_figures(
     assert [document.page_content for document in found] == [RULE]
     run = tracer.only("PreferenceRetriever")
     assert run.run_type == "retriever"
-    assert run.outputs is not None
     (document,) = run.outputs["documents"]
     assert (document.id, document.page_content) == (card_id, "")
     assert document.metadata["relevance"] == found[0].metadata["relevance"]
@@ -154,7 +153,6 @@ def test_content_is_told_where_it_is_switched_on(
 ) -> None:
     graph(memory, trace="content").invoke({"messages": [("user", QUERY)]}, config(tracer))
     recall = tracer.only("RecallNode")
-    assert recall.outputs is not None
     assert (recall.outputs["query"], recall.outputs["texts"]) == (QUERY, [RULE])
     PreferenceRetriever(memory=memory, trace="content").invoke(QUERY, config(tracer))
     assert RULE in told(tracer.only("PreferenceRetriever"))
