@@ -157,7 +157,7 @@ class Usage:
         weighed = [
             Candidate(
                 c.card, c.embedding, c.dense, c.relevance, c.dense_relevance, float(b), float(w)
-            )  # fmt: skip
+            )
             for c, b, w in zip(candidates, choice.belief, worth, strict=True)
         ]
         order = sorted(

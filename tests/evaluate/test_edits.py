@@ -130,12 +130,13 @@ def test_other_rules_are_not_understood() -> None:
 
 
 def test_the_table_is_printed_and_written(tmp_path: Path) -> None:
-    path = tmp_path / "figures.json"
     done = CliRunner().invoke(
-        app, ["edits", "--seeds", "1", "2", "--each", "4", "--json", str(path)]
+        app, ["edits", "--seeds", "1", "2", "--each", "4", "--out", str(tmp_path), "--no-plots"]
     )
     assert done.exit_code == 0, done.output
-    content = json.loads(path.read_text(encoding="utf-8"))
-    assert (content["seeds"], content["each"]) == ([1, 2], 4)
-    assert "saved against no learning" in done.output
-    assert content["figures"]["tokens: similar contexts"]["cases"] == 32
+    content = json.loads((tmp_path / "edits.json").read_text(encoding="utf-8"))
+    assert (content["seed"], content["settings"]["each"]) == ([1, 2], 4)
+    edited = content["parts"][0]
+    assert edited["title"] == "Edited"
+    cases = {cell["cases"] for row in edited["rows"].values() for cell in row.values() if cell}
+    assert cases == {32}

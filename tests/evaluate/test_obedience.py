@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Generator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -87,7 +86,7 @@ def test_silence_circles_and_recital_do_not_obey(answer: str | None) -> None:
 
 
 def test_a_model_needs_an_address() -> None:
-    done = CliRunner().invoke(app, ["render", "--model", "x"])
+    done = CliRunner().invoke(app, ["rendering", "--model", "x"])
     assert done.exit_code == 2
 
 
@@ -118,12 +117,13 @@ def address() -> Generator[str]:
     server.server_close()
 
 
-def test_the_command_asks_any_endpoint(address: str, tmp_path: Path) -> None:
-    path = tmp_path / "figures.json"
-    given = ["render", "--chat", address, "--model", "parrot", "--cases", "8", "--json", str(path)]
+def test_the_command_asks_any_endpoint(address: str) -> None:
+    given = ["rendering", "--chat", address, "--model", "parrot", "--cases", "8", "--json"]
     done = CliRunner().invoke(app, given)
     assert done.exit_code == 0, done.output
-    content = json.loads(path.read_text(encoding="utf-8"))
-    assert (content["chat"], content["cases"]) == ("parrot", 8)
-    assert len(content["figures"]) == 9 + 8
-    assert content["figures"]["list, user: above json, system"]["value"] == 0
+    content = json.loads(done.stdout)
+    assert (content["settings"]["chat"], content["settings"]["cases"]) == ("parrot", 8)
+    kept, above = content["parts"]
+    assert len(kept["rows"]) == 9
+    assert len(above["rows"]) == 8
+    assert above["rows"]["list, user: above json, system"]["value"]["value"] == 0

@@ -247,7 +247,7 @@ def test_failures_let_the_chat_go_on(caplog: pytest.LogCaptureFixture) -> None:
     own = [t for t in told if t.startswith("ElicitNode")]  # other tests' workers may end late
     assert [t.split(" in ")[0] for t in own] == [
         "ElicitNode: choosing a question failed with InputError",
-        "ElicitNode: learning an answer failed with StoreError",
+        "ElicitNode: learning an answer failed with StoreClosedError",
     ]
     assert "secret" not in repr(told)
 

@@ -273,7 +273,7 @@ def test_a_failing_memory_is_told_to_the_model(
             "The preference memory cannot be reached now.",
         )
     told = [r.getMessage() for r in caplog.records if r.name == "prefmem"]
-    assert told == [f"{name} failed with StoreError" for name in NAMES]
+    assert told == [f"{name} failed with StoreClosedError" for name in NAMES]
     assert "no preference memory" in str(run(graph(None), "list_preferences").content)
 
 

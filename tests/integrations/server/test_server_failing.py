@@ -193,7 +193,7 @@ def test_a_store_that_is_gone_is_not_ready_but_alive(serve: Callable[..., Door])
         assert told.status_code == 503, path
     figures = door.client(key="key-ops").get("/metrics").text
     assert "prefmem_store_up 0.0" in figures.splitlines()
-    assert 'prefmem_failures_total{error="StoreError"} 3.0' in figures.splitlines()
+    assert 'prefmem_failures_total{error="StoreClosedError"} 3.0' in figures.splitlines()
 
 
 def test_what_waits_is_learned_before_the_service_ends(

@@ -92,7 +92,7 @@ class Vectors:
         queries: list[str] = json.loads((folder / "queries.json").read_text(encoding="utf-8"))
         self.memories: list[tuple[str, str]] = [(condition, action) for condition, action in told]
         self.texts: list[str] = [sentence(*memory) for memory in self.memories]
-        self.rows: Any = np.load(folder / "vectors.npy")
+        self.rows: Any = np.load(folder / "vectors.npy", allow_pickle=False)
         self.width = int(self.rows.shape[1])
         self.places: dict[str, int] = {text: i for i, text in enumerate([*self.texts, *queries])}
 
