@@ -382,7 +382,9 @@ class Usage:
         again = self._again(user, log, index, only=only, limit=limit, floor=floor)
         for offer, places, choice in again:
             scale = floor / choice.floor if choice.floor > 0 else 1.0  # to the scale of relevance
-            weighed = iter(zip(choice.belief.tolist(), choice.worth.tolist(), strict=True))
+            belief: list[float] = choice.belief.tolist()
+            worth: list[float] = choice.worth.tolist()
+            weighed = iter(zip(belief, worth, strict=True))
             figures = [next(weighed) if place >= 0 else None for place in places]
             rows = zip(
                 offer.numbers.tolist(), offer.relevance.tolist(), figures, offer.chance.tolist(),

@@ -95,7 +95,7 @@ class Pencil:
         kinds = [card.preference.scope.kind == "global" for card in fresh]
         sure = [card.preference.confidence for card in fresh]
         ends = [np.inf if c.valid_to is None else c.valid_to.timestamp() for c in fresh]
-        order = np.argsort([numbers[card_id] for card_id in ids], kind="stable")
+        order: list[int] = np.argsort([numbers[card_id] for card_id in ids], kind="stable").tolist()
         return Shelf(
             self.revision(user),
             tuple(ids[i] for i in order),

@@ -11,8 +11,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefmem_docs import text
@@ -65,12 +67,11 @@ pytestmark = [
 def model() -> Iterator[str]:
     """Give the address of a chat model on this machine that says the rules it was given."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(text.ROOT / "examples")
+        patch.syspath_prepend(str(text.ROOT / "examples"))  # pyright: ignore[reportUnknownMemberType]  # untyped in pytest
         patch.setattr(sys, "argv", ["pytest"])
-        from shared import endpoint
-
-        with endpoint(None) as given:
-            yield given.url
+        shared: Any = import_module("shared")
+        with shared.endpoint(None) as given:
+            yield str(given.url)
 
 
 @pytest.mark.parametrize("page", RUN)

@@ -97,14 +97,19 @@ def test_a_refused_change_leaves_no_mark(ann: PreferenceMemory) -> None:
     assert memory.list(user_id="ann") == (units, sql)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda memory: memory.learn_later([("user", "Always sing.")], user_id="ann"),
-        lambda memory: memory.forget_user(user_id="ann"),
-        lambda memory: memory.revive(user_id="ann"),
-    ],
-)
+def queue(memory: PreferenceMemory) -> object:
+    return memory.learn_later([("user", "Always sing.")], user_id="ann")
+
+
+def erase(memory: PreferenceMemory) -> object:
+    return memory.forget_user(user_id="ann")
+
+
+def revive(memory: PreferenceMemory) -> object:
+    return memory.revive(user_id="ann")
+
+
+@pytest.mark.parametrize("change", [queue, erase, revive])
 def test_what_would_last_is_refused(
     ann: PreferenceMemory, change: Callable[[PreferenceMemory], object]
 ) -> None:

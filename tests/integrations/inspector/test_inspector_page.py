@@ -1,8 +1,9 @@
 """The page itself: what it is made of, what protects it, and the command that opens it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from socket import socket
 from typing import TypeAlias
 
 import pytest
@@ -108,7 +109,12 @@ def test_the_command_tells_an_address_with_a_fresh_secret_behind_the_hash(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     uvicorn = pytest.importorskip("uvicorn")
-    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: sockets[0].close())
+
+    def run(server: object, sockets: Sequence[socket]) -> None:
+        del server
+        sockets[0].close()
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
     db = tmp_path / "prefs.db"
     PreferenceMemory(db).close()
     asked = ["inspect", "--db", str(db), "--no-browser"]
@@ -131,7 +137,10 @@ def test_the_command_makes_no_store(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(command, "find_spec", lambda name: None if name == "uvicorn" else name)
+    def found(name: str) -> str | None:
+        return None if name == "uvicorn" else name
+
+    monkeypatch.setattr(command, "find_spec", found)
     done = CliRunner().invoke(cli, ["inspect", "--db", str(tmp_path / "none.db")])
     assert done.exit_code == 1
     assert 'inspect needs uvicorn: pip install "prefmem[server]"' in done.stderr

@@ -21,7 +21,11 @@ def served(
 ) -> Callable[..., tuple[Result, list[FastAPI]]]:
     """Run `serve` up to the point where it would listen."""
     apps: list[FastAPI] = []
-    monkeypatch.setattr(uvicorn, "run", lambda app, **_: apps.append(app))
+
+    def listen(app: FastAPI, **_: object) -> None:
+        apps.append(app)
+
+    monkeypatch.setattr(uvicorn, "run", listen)
 
     def opener(db: str, tenant: str) -> PreferenceMemory:
         return open_memory(path=db, tenant=tenant)

@@ -159,12 +159,12 @@ class Session:
     def _fill(self, asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         before = _memory()
         known = self._known.memories
-        self._at_work.fill([(user, *known[number]) for user, number in asked["items"]])
+        self._at_work.fill([(user, *known[int(number)]) for user, number in asked["items"]])
         yield {"memory": _memory() - before}
 
     def _add(self, asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         peer, known = self._at_work, self._known.memories
-        yield self._each(asked, lambda item: peer.add(item[0], *known[item[1]]))
+        yield self._each(asked, lambda item: peer.add(item[0], *known[int(item[1])]))
 
     def _search(self, asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         peer, places, k = self._at_work, self._known.places, int(asked["k"])
@@ -188,7 +188,7 @@ class Session:
     def _stream(self, asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Add until killed; each is told once it is acknowledged."""
         for item in asked["items"]:
-            self._at_work.add(item[0], *self._known.memories[item[1]])
+            self._at_work.add(item[0], *self._known.memories[int(item[1])])
             yield {"done": item[1]}
         yield {"end": True}
 
@@ -203,7 +203,7 @@ class Session:
         def write(items: Sequence[Item]) -> None:
             for item in items:
                 try:
-                    peer.add(item[0], *known.memories[item[1]])
+                    peer.add(item[0], *known.memories[int(item[1])])
                     done.append(list(item))
                 except Exception as error:  # noqa: BLE001  # counted
                     errors.append(f"{type(error).__name__}: {error}"[:200])
@@ -247,14 +247,14 @@ class Session:
         return {"cpu": cpu, "wall": wall, "memory": _memory()}
 
     def _name(self, item: Item) -> str:
-        text: str = self._known.texts[item[1]]
+        text: str = self._known.texts[int(item[1])]
         for name, told in self._at_work.search(item[0], text, 5):
             if told == text:
                 return name
         raise LookupError("a memory that is to be deleted is not found")
 
     def _is_there(self, item: Item) -> bool:
-        text: str = self._known.texts[item[1]]
+        text: str = self._known.texts[int(item[1])]
         found = self._at_work.search(item[0], text, 1)
         return bool(found) and found[0][1] == text
 
