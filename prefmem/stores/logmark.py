@@ -20,6 +20,7 @@ _MAGIC, _LOST = b"pfm1", b"pfm!"  # the second once something was found missing
 _HEAD = struct.Struct(">4I8s2I")  # magic, version, bytes of a page, number, salts, checksum
 _FRAME = struct.Struct(">2I8s")  # page, pages of the database where it commits or 0, salts
 _FRAME_BYTES = 24
+_SUMS = struct.Struct(">2I")  # checksum so far: the last bytes of the log's head and of a frame's
 _BIG_ENDIAN = 1  # bit of the log's magic: words of its checksums
 
 
@@ -110,9 +111,12 @@ class LogMark:
             self._salts, self._frames = salts, 0
         at, commits = self._frames, 0
         while most is None or commits < most:
-            frame = os.pread(log, _FRAME.size, _HEAD.size + at * (_FRAME_BYTES + size))
+            place = _HEAD.size + at * (_FRAME_BYTES + size)
+            frame = os.pread(log, _FRAME.size, place)
             if len(frame) < _FRAME.size or _FRAME.unpack(frame)[2] != salts:
                 return
+            if most is None and at == self._frames and not _continues(log, place, size, head):
+                return  # left by a writer that was killed before SQLite counted it
             at += 1
             if _FRAME.unpack(frame)[1]:
                 self._frames, commits = at, commits + 1
@@ -126,11 +130,24 @@ def _read(path: str, count: int) -> bytes:
         return b""
 
 
-def _sum(data: bytes, head: bytes) -> tuple[int, int]:
-    """Give SQLite's checksum of the log's head."""
+def _continues(log: int, place: int, size: int, head: bytes) -> bool:
+    """Whether the checksum of the frame at a place goes on from what is before it."""
+    length = _FRAME_BYTES + size
+    before = head[-_SUMS.size :]
+    if place > _HEAD.size:
+        before = os.pread(log, _FRAME_BYTES, place - length)[-_SUMS.size :]
+    frame = os.pread(log, length, place)
+    if len(frame) < length:
+        return False
+    found = _sum(frame[:8] + frame[_FRAME_BYTES:], head, _SUMS.unpack(before))
+    return found == _SUMS.unpack(frame[_FRAME_BYTES - _SUMS.size : _FRAME_BYTES])
+
+
+def _sum(data: bytes, head: bytes, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """Go on with SQLite's checksum, in the order of bytes that the log's head tells."""
     order = ">" if head[3] & _BIG_ENDIAN else "<"
     words = struct.unpack(f"{order}{len(data) // 4}I", data)
-    one = two = 0
+    one, two = before
     for first, second in zip(words[::2], words[1::2], strict=True):
         one = (one + first + two) & 0xFFFFFFFF
         two = (two + second + one) & 0xFFFFFFFF

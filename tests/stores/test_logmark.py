@@ -1,6 +1,7 @@
 """A log that lost acknowledged commits is named, and one that a crash cut off is not."""
 
 import shutil
+import struct
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,6 +92,19 @@ def test_a_log_that_was_emptied_or_begun_anew_is_no_damage(crashed: Path) -> Non
 def test_a_file_without_a_mark_is_opened(crashed: Path) -> None:
     crashed.with_name("a.db-lock").write_bytes(b"")
     assert len(keys(crashed)) == 5
+
+
+def test_what_a_killed_writer_left_behind_the_last_commit_does_not_count(
+    crashed: Path, tmp_path: Path
+) -> None:
+    whole = log(crashed).read_bytes()
+    log(crashed).write_bytes(whole + whole[-2 * PAGE :])  # its salts, another checksum
+    mark = LogMark(str(crashed), str(tmp_path / "mark"))
+    mark.look()
+    log(crashed).write_bytes(whole)
+    mark.put()
+    frames = struct.unpack("<I", (tmp_path / "mark").read_bytes()[-4:])
+    assert frames == ((len(whole) - 32) // PAGE,)
 
 
 def test_what_others_did_not_wait_for_does_not_count(crashed: Path) -> None:
