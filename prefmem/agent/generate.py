@@ -35,12 +35,14 @@ class Usage:
 
     Attributes:
         answered: Requests that a model wrote for.
+        empty: Those of them whose answer held no rule that can be used.
         refused: Requests whose adapter or text could not be used.
         strangers: Requests of users without an adapter.
         held: Adapters in memory.
     """
 
     answered: int
+    empty: int
     refused: int
     strangers: int
     held: Held
@@ -126,7 +128,9 @@ class LocalAgent:
         with self._counting:
             counts = Counter(self._counts)
         held = base.model.held if base else Held()
-        return Usage(counts["answered"], counts["refused"], counts["strangers"], held)
+        return Usage(
+            counts["answered"], counts["empty"], counts["refused"], counts["strangers"], held
+        )
 
     def version(self, user: UserKey) -> str:
         """Name what would answer for a user now; empty where nothing would.
@@ -261,6 +265,8 @@ class LocalAgent:
             if isinstance(answer, Answer):
                 request.outcome = kept(answer.text, request.task, whole=answer.whole)
                 self._count("answered")
+                if not request.outcome:
+                    self._count("empty")
             else:
                 self._refuse(request, answer)
 

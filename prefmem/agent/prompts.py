@@ -48,6 +48,9 @@ def read(answer: str) -> tuple[str, ...]:
 
 
 def _told(task: Task) -> str:
+    """Show a task as bullet points: a request in prose would be answered in prose."""
     head = task.kind.capitalize() + (f" to {task.to}" if task.to else "")
     subject = f"\nSubject: {task.subject}" if task.subject else ""
-    return f"{head}{subject}\n{task.intent[:_MAX_INTENT_CHARS].strip()}"
+    said = filter(None, map(str.strip, task.intent[:_MAX_INTENT_CHARS].splitlines()))
+    points = "\n".join(line if _MARK.match(line) else f"- {line}" for line in said)
+    return f"{head}{subject}\n{points}"

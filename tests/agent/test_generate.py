@@ -87,7 +87,7 @@ def test_each_user_is_answered_by_their_own_adapter(registry: Registry) -> None:
     mixed = [(user, task) for task in TASKS for user in (BOB, EVE, ANN)]
     assert agent.rules_many(mixed) == [RULES.get(user, ()) for user, _ in mixed]
     used = agent.usage
-    assert (used.answered, used.refused, used.strangers) == (8, 0, 2)
+    assert (used.answered, used.empty, used.refused, used.strangers) == (8, 0, 0, 2)
     assert used.held.adapters == used.held.loads == 2
     assert agent.rules_many([]) == []
 
@@ -98,6 +98,12 @@ def test_a_request_in_words_is_a_task(registry: Registry) -> None:
     agent = LocalAgent(registry, max_new_tokens=60)
     asked = agent.rules("Write a note.", user=ANN, context=task.intent)
     assert asked == agent.rules(Task(f"Write a note.\n{task.intent}", "note"), user=ANN)
+
+
+def test_an_answer_without_a_rule_is_counted(registry: Registry) -> None:
+    agent = LocalAgent(registry, max_new_tokens=1)
+    assert agent.rules(TASKS[0], user=ANN) == ()
+    assert (agent.usage.answered, agent.usage.empty) == (1, 1)
 
 
 def test_a_stranger_needs_no_model(tmp_path: Path) -> None:
@@ -323,5 +329,5 @@ def test_impossible_settings_are_refused(tmp_path: Path) -> None:
 
 def test_nothing_was_done_at_the_start(tmp_path: Path) -> None:
     assert LocalAgent(Registry(tmp_path)).usage == Usage(
-        0, 0, 0, LocalAgent(Registry(tmp_path)).usage.held
+        0, 0, 0, 0, LocalAgent(Registry(tmp_path)).usage.held
     )

@@ -35,6 +35,17 @@ def test_what_was_asked_before_follows_the_request() -> None:
     assert task_of("Hi", "  ").intent == "Hi"
 
 
+def test_a_request_is_shown_as_the_lessons_are() -> None:
+    request = task_of("A mail to Ada about the boat", " Is it sold?\n\n1. the price ")
+    assert rules_asked(request)[1]["content"] == (
+        "Mail\n- A mail to Ada about the boat\n- Is it sold?\n1. the price"
+    )
+    lesson = Task("- the boat is sold\n- new owner", "mail", "Ada", "Boat")
+    assert rules_asked(lesson)[1]["content"] == (
+        "Mail to Ada\nSubject: Boat\n- the boat is sold\n- new owner"
+    )
+
+
 def test_rules_are_kept_in_their_order() -> None:
     answer = "- Open with Dear and the name.\n- Use no emoji.\n- use no emoji.\n- "
     assert kept(answer, TASK) == ("Open with Dear and the name.", "Use no emoji.")

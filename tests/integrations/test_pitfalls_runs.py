@@ -250,16 +250,16 @@ async def test_pitfall_17_our_own_failure_leaves_the_chat_alone(
     caplog.set_level(logging.DEBUG, "prefmem")
     given: dict[str, Any] = {"learn": learn, "confirm": True, "elicit": True}
     app = agent(closed(), scribe("Hello!"), saver=InMemorySaver(), on_error="log", **given)
-    secret = says("Remember that my secret is 42.")
+    secret = says("Remember that my secret is swordfish.")
     after = (
         await app.ainvoke(secret, thread("t"), context=ANN)
         if asynchronous
         else app.invoke(secret, thread("t"), context=ANN)
     )
-    assert [m.text for m in after["messages"]] == ["Remember that my secret is 42.", "Hello!"]
+    assert [m.text for m in after["messages"]] == ["Remember that my secret is swordfish.", "Hello!"]
     assert "recall failed with StoreClosedError" in caplog.text
     assert "learn failed with StoreClosedError" in caplog.text
-    assert "42" not in caplog.text
+    assert "swordfish" not in caplog.text
     assert "ann" not in caplog.text
     strict = agent(closed(), scribe(), on_error="raise")
     with pytest.raises(StoreError):
