@@ -85,7 +85,7 @@ def recall(
     as_json: Json = False,
 ) -> None:
     """Show which rules an agent would be given for a request."""
-    with opened(ctx, db, tenant, made=False, agents=agents) as memory:
+    with opened(ctx, db, tenant, made=agents is not None, agents=agents) as memory:
         found, config = (
             memory.recall(query, user_id=user, why=everything, strict=True),
             memory.config,

@@ -50,7 +50,7 @@ def test_mails_become_rules_behind_a_plain_request(
             f"hey Rosa,\n\nquick note on {thing}:\n{said}\nshout if not.\n\ncheers\njo\n"
         )
         box.add(mail)
-    box.flush()
+    box.close()
     run("agent", "ingest", "sent.mbox", "--user", "ann", "--author", "jo@example.org")
     run("agent", "distil", "--user", "ann")
     run(

@@ -143,6 +143,39 @@ def test_processes_write_and_open_in_turn(file: SQLiteFile, path: Path) -> None:
     waits(lambda: FileLock(f"{path}-lock").acquire(20), free=turn.release)
 
 
+@pytest.mark.parametrize("upkeep", [SQLiteStore.checkpoint, SQLiteStore.compact, SQLiteStore.close])
+def test_upkeep_and_notes_have_the_turn(path: Path, upkeep: Callable[[SQLiteStore], object]) -> None:
+    entry = Entry("o", Observation(session_id="s"), AT)
+    turn = FileLock(f"{path}-lock")
+    with closing(SQLiteStore(path)) as store:
+        store.bind("test", 4)
+        put(store, ANN)
+        assert turn.acquire(0)
+        assert not store.note(ANN, entry), "another process may be moving the log into the file"
+        waits(lambda: upkeep(store), free=turn.release)
+
+
+def test_a_note_and_a_write_of_one_process_take_turns(file: SQLiteFile) -> None:
+    def write() -> None:
+        with file.write() as db:
+            db.execute("insert into meta values ('k', '')")
+
+    within, free = threading.Event(), threading.Event()
+
+    def note() -> None:
+        with file.aside():
+            within.set()
+            free.wait(30)
+
+    thread = threading.Thread(target=note)
+    thread.start()
+    assert within.wait(30)
+    waits(write, free=free.set)
+    thread.join(30)
+    with file.write(), pytest.raises(sqlite3.OperationalError, match="locked"), file.aside():
+        pass
+
+
 def test_two_who_note_erasures_do_so_in_turn(tmp_path: Path) -> None:
     held, noted = ErasureFile(tmp_path / "list"), list[bool]()
     time = "2026-01-01T00:00:00.000000+00:00"
