@@ -68,6 +68,10 @@ class Memory:
         nearest = sorted(found.candidates, key=lambda one: -one.dense)[:k]
         return [(str(one.card.id), str(one.card.text)) for one in nearest]
 
+    def find(self, user: str, text: str) -> str:
+        """Name the card with a text."""
+        return next(str(c.id) for c in self._memory.list(user_id=user) if c.text == text)
+
     def delete(self, user: str, name: str) -> None:
         """Forget a card."""
         self._memory.forget(name, user_id=user)

@@ -247,7 +247,11 @@ class Session:
         return {"cpu": cpu, "wall": wall, "memory": _memory()}
 
     def _name(self, item: Item) -> str:
+        """Name a memory; a peer with an embedder of its own need not find it by its text."""
         text: str = self._known.texts[int(item[1])]
+        find = getattr(self._at_work, "find", None)
+        if find is not None:
+            return str(find(item[0], text))
         for name, told in self._at_work.search(item[0], text, 5):
             if told == text:
                 return name
