@@ -12,9 +12,8 @@ from prefmem.aio import twin
 
 VERBS = [
     name
-    for name, member in vars(PreferenceMemory).items()
-    if inspect.isfunction(member)
-    and not name.startswith("_")
+    for name, member in inspect.getmembers(PreferenceMemory, inspect.isfunction)
+    if not name.startswith("_")
     and name not in {"wake", "in_tenant", "listen", "supposing"}  # which wait for nothing
     and not inspect.iscoroutinefunction(member)
 ]
@@ -35,12 +34,12 @@ def test_each_verb_has_a_twin_with_its_signature(verb: str) -> None:
     assert inspect.signature(awaited) == inspect.signature(sync)
     assert awaited.__doc__ == sync.__doc__
     assert awaited.__name__ == f"a{verb}"
-    assert awaited.__qualname__ == f"PreferenceMemory.a{verb}"
+    assert awaited.__qualname__ == f"{sync.__qualname__.removesuffix(verb)}a{verb}"
 
 
 def test_there_is_no_twin_without_a_verb() -> None:
     twins = {
-        name for name, member in vars(PreferenceMemory).items()
+        name for name, member in inspect.getmembers(PreferenceMemory)
         if inspect.iscoroutinefunction(member) and not name.startswith("_")
     }  # fmt: skip
     assert twins == {f"a{verb}" for verb in VERBS}

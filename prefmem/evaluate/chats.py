@@ -42,6 +42,20 @@ def open_chat(
     return ask
 
 
+def kept(
+    name: str, folder: Path, *, tokens: int, model: str | None, api_key: str | None, cache: Path
+) -> "Kept":
+    """Open a chat model whose answers are kept in a folder; arguments as of `open_chat`.
+
+    What they depend on is kept as a hash: an address may hold a password.
+    """
+    return Kept(
+        open_chat(name, tokens=tokens, model=model, api_key=api_key, cache=cache),
+        folder / "answers.jsonl",
+        key=hashlib.sha256(repr((name, model, tokens)).encode()).hexdigest(),
+    )
+
+
 def named(name: str, model: str | None) -> str:
     """Name a chat model for a table, without an address, which may hold a password."""
     if name.startswith(("http://", "https://")):

@@ -26,6 +26,17 @@ OutFolder = Annotated[
     Path | None,
     typer.Option("--out", file_okay=False, help="Write JSON, Markdown and a PNG here too."),
 ]
+AnswersFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", file_okay=False,
+        help="Write JSON, Markdown and a PNG here, and keep answers: an ended run goes on.",
+    ),
+]  # fmt: skip
+CHATS = "smollm2, a folder, a name on the hub, or the URL of an OpenAI-compatible endpoint."
+ChatName = Annotated[str, typer.Option(help=f"Chat model: {CHATS}")]
+ModelName = Annotated[str | None, typer.Option(help="Name of the model at the URL.")]
+ApiKey = Annotated[str | None, typer.Option(envvar="PREFMEM_API_KEY", help="Key for the URL.")]
 Plots = Annotated[bool, typer.Option(help="Whether --out draws the PNG (needs matplotlib).")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, for machines.")]
 Cache = Annotated[Path, typer.Option(help="Folder for unpacked weights and vectors.")]

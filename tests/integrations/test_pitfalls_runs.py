@@ -256,7 +256,10 @@ async def test_pitfall_17_our_own_failure_leaves_the_chat_alone(
         if asynchronous
         else app.invoke(secret, thread("t"), context=ANN)
     )
-    assert [m.text for m in after["messages"]] == ["Remember that my secret is swordfish.", "Hello!"]
+    assert [m.text for m in after["messages"]] == [
+        "Remember that my secret is swordfish.",
+        "Hello!",
+    ]
     assert "recall failed with StoreClosedError" in caplog.text
     assert "learn failed with StoreClosedError" in caplog.text
     assert "swordfish" not in caplog.text

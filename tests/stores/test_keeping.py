@@ -144,7 +144,9 @@ def test_processes_write_and_open_in_turn(file: SQLiteFile, path: Path) -> None:
 
 
 @pytest.mark.parametrize("upkeep", [SQLiteStore.checkpoint, SQLiteStore.compact, SQLiteStore.close])
-def test_upkeep_and_notes_have_the_turn(path: Path, upkeep: Callable[[SQLiteStore], object]) -> None:
+def test_upkeep_and_notes_have_the_turn(
+    path: Path, upkeep: Callable[[SQLiteStore], object]
+) -> None:
     entry = Entry("o", Observation(session_id="s"), AT)
     turn = FileLock(f"{path}-lock")
     with closing(SQLiteStore(path)) as store:

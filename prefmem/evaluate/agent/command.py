@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +14,11 @@ from rich.table import Table
 
 from prefmem.evaluate.agent import plot, report
 from prefmem.evaluate.agent.authors import AUTHORS
+from prefmem.evaluate.chats import open_chat
+from prefmem.evaluate.publish import ApiKey, ModelName
 
 if TYPE_CHECKING:
     from prefmem.evaluate.agent.study import Models
-    from prefmem.evaluate.agent.winrate import Chat, Message
 
 _WIDE = 160  # characters of a line where nobody looks at a terminal
 _VERDICT = 4  # tokens of a judge's answer
@@ -73,10 +75,8 @@ def agent(
     judge: Annotated[
         str, typer.Option(help="Judge of the win rate, as --follower; none for no judge.")
     ] = "smollm2",
-    model: Annotated[str | None, typer.Option(help="Name of the model at the URLs.")] = None,
-    api_key: Annotated[
-        str | None, typer.Option(envvar="PREFMEM_API_KEY", help="Key for the URLs.")
-    ] = None,
+    model: ModelName = None,
+    api_key: ApiKey = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for SmolLM2's weights.")] = None,
     seed: Annotated[int, typer.Option(help="Of every draw and of the resampling.")] = 0,
 ) -> None:
@@ -124,40 +124,10 @@ def _models(
 ) -> "Models":  # fmt: skip
     from prefmem.evaluate.agent.study import Models
 
-    def opened(name: str, longest: int) -> "Chat":
-        return _chat(name, model, key, cache, longest)
-
-    found = {name: opened(name, tokens) for name in followers}
-    named = {judge: opened(judge, _VERDICT)} if judge != "none" else {}
+    opened = partial(open_chat, model=model, api_key=key, cache=cache)
+    found = {name: opened(name, tokens=tokens) for name in followers}
+    named = {judge: opened(judge, tokens=_VERDICT)} if judge != "none" else {}
     return Models(found, named.get(judge), judge if named else "none")
-
-
-def _chat(name: str, model: str | None, key: str | None, cache: Path | None, tokens: int) -> "Chat":
-    """Open a chat model by its name; weights load with the first question."""
-    if name.startswith(("http://", "https://")):
-        return _endpoint(name, model, key, tokens)
-    from prefmem.agent.base import source_of
-    from prefmem.models.causal import CausalLM
-
-    opened: list[CausalLM] = []
-
-    def ask(conversations: Sequence[Sequence["Message"]]) -> list[str]:
-        if not opened:
-            opened.append(CausalLM(source_of(name, cache=cache), max_new_tokens=tokens))
-        return opened[0].complete_many(conversations)
-
-    return ask
-
-
-def _endpoint(url: str, model: str | None, key: str | None, tokens: int) -> "Chat":
-    from concurrent.futures import ThreadPoolExecutor
-
-    from prefmem.models.endpoint import OpenAIChat
-
-    steady = {"temperature": 0, "max_tokens": tokens}
-    asked = OpenAIChat(url, model=model, api_key=key, extra=steady)
-    pool = ThreadPoolExecutor(asked.concurrency)
-    return lambda conversations: list(pool.map(asked, conversations))
 
 
 def _progress() -> Progress:

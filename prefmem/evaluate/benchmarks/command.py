@@ -1,8 +1,8 @@
 """`prefmem evaluate benchmark`: a benchmark's own files, run through the product as shipped."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -20,9 +20,22 @@ from prefmem.evaluate.benchmarks import (
 )
 from prefmem.evaluate.benchmarks.case import User
 from prefmem.evaluate.benchmarks.run import run
-from prefmem.evaluate.chats import Kept, named, open_chat
+from prefmem.evaluate.chats import kept, named
 from prefmem.evaluate.draws import order
-from prefmem.evaluate.publish import CACHE, Cache, Json, Measured, Plots, Seed, Tell, publish
+from prefmem.evaluate.publish import (
+    CACHE,
+    CHATS,
+    AnswersFolder,
+    ApiKey,
+    Cache,
+    Json,
+    Measured,
+    ModelName,
+    Plots,
+    Seed,
+    Tell,
+    publish,
+)
 
 _WORDS = 4  # tokens of a letter or of a judge's answer
 _Read: TypeAlias = Callable[[Path, int], tuple[User, ...]]
@@ -81,28 +94,17 @@ def benchmark(
     ] = None,
     chat: Annotated[
         str | None,
-        typer.Option(
-            help="Answers the benchmark's questions: smollm2, a folder, a name on the hub, or the "
-            "URL of an OpenAI-compatible endpoint."
-        ),
+        typer.Option(help=f"Answers the benchmark's questions: {CHATS}"),
     ] = None,
     judge: Annotated[
         str | None, typer.Option(help="Judges free answers, as --chat; that one unless given.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Name of the model at the URLs.")] = None,
-    api_key: Annotated[
-        str | None, typer.Option(envvar="PREFMEM_API_KEY", help="Key for the URLs.")
-    ] = None,
+    model: ModelName = None,
+    api_key: ApiKey = None,
     tokens: Annotated[int, typer.Option(min=16, max=4096, help="Length of a free answer.")] = 256,
     cache: Cache = CACHE,
     seed: Seed = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", file_okay=False,
-            help="Write JSON, Markdown and a PNG here, and keep answers: an ended run goes on.",
-        ),
-    ] = None,
+    out: AnswersFolder = None,
     plots: Plots = True,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -120,11 +122,6 @@ def benchmark(
             param_hint="--chat",
         )
 
-    def opened(which: str, length: int, folder: Path) -> Kept:
-        key = hashlib.sha256(repr((which, model, length)).encode()).hexdigest()
-        asked = open_chat(which, tokens=length, model=model, api_key=api_key, cache=cache)
-        return Kept(asked, folder / "answers.jsonl", key=key)
-
     def work(tell: Tell) -> Measured:
         from tempfile import TemporaryDirectory
 
@@ -136,8 +133,9 @@ def benchmark(
         with TemporaryDirectory() as scratch:
             folder = out or Path(scratch)
             length = _WORDS if _chosen(users) else tokens
+            opened = partial(kept, folder=folder, model=model, api_key=api_key, cache=cache)
             parts = answer.answered(
-                outcomes, opened(chat, length, folder), opened(judge or chat, _WORDS, folder),
+                outcomes, opened(chat, tokens=length), opened(judge or chat, tokens=_WORDS),
                 seed=seed,
             )  # fmt: skip
         return replace(found, parts=(*found.parts, *parts))

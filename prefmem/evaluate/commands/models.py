@@ -1,15 +1,17 @@
 """Tables that need a chat model: rendering, and SmolLM2 as an extractor."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from prefmem.evaluate.chats import SMOLLM2, open_chat
 from prefmem.evaluate.publish import (
     CACHE,
+    ApiKey,
     Cache,
     Json,
     Measured,
+    ModelName,
     OutFolder,
     Plots,
     Seed,
@@ -17,9 +19,6 @@ from prefmem.evaluate.publish import (
     publish,
 )
 from prefmem.evaluate.table import part
-
-if TYPE_CHECKING:
-    from prefmem.evaluate.obedience import Chat
 
 
 def rendering(
@@ -29,10 +28,8 @@ def rendering(
     chat: Annotated[
         str | None, typer.Option(metavar="URL", help="An OpenAI-compatible address, not SmolLM2.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Name of the model at the address.")] = None,
-    api_key: Annotated[
-        str | None, typer.Option(envvar="PREFMEM_API_KEY", help="Key for the address.")
-    ] = None,
+    model: ModelName = None,
+    api_key: ApiKey = None,
     cache: Cache = CACHE,
     seed: Seed = 0,
     out: OutFolder = None,
@@ -46,7 +43,7 @@ def rendering(
         raise typer.BadParameter("give --chat URL too", param_hint="--model")
 
     def work(tell: Tell) -> Measured:
-        ask = _endpoint(chat, model, api_key, tokens) if chat else _smollm2(cache, tokens)
+        ask = open_chat(chat or SMOLLM2, tokens=tokens, model=model, api_key=api_key, cache=cache)
         found = measure(ask, cases=cases, seed=seed, progress=tell)
         gains = {name: f for name, f in found.items() if ": above " in name}
         kept = {name: f for name, f in found.items() if name not in gains}
@@ -82,22 +79,3 @@ def smollm2(
         ctx, f"Extraction throughput, {windows} windows", work, seed=seed, data=[WINDOWS / "dev"],
         about="Processor time of the embedded extractor and of SmolLM2 with a few examples.",
     )  # fmt: skip
-
-
-def _smollm2(cache: Path, tokens: int) -> "Chat":
-    from prefmem.models.causal import CausalLM
-    from prefmem.models.chat import unpacked
-
-    return CausalLM(unpacked(cache), max_new_tokens=tokens).complete_many
-
-
-def _endpoint(url: str, model: str | None, api_key: str | None, tokens: int) -> "Chat":
-    """Ask an endpoint as many questions at once as it is sent."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from prefmem.models.endpoint import OpenAIChat
-
-    steady = {"temperature": 0, "max_tokens": tokens}
-    asked = OpenAIChat(url, model=model, api_key=api_key, extra=steady)
-    pool = ThreadPoolExecutor(asked.concurrency)
-    return lambda conversations: list(pool.map(asked, conversations))

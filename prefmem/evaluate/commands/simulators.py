@@ -1,6 +1,6 @@
 """Tables with simulated users: one who works through tasks, and a model in a user's place."""
 
-import hashlib
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +9,14 @@ import typer
 
 from prefmem.evaluate.publish import (
     CACHE,
+    CHATS,
+    AnswersFolder,
+    ApiKey,
     Cache,
+    ChatName,
     Json,
     Measured,
+    ModelName,
     Plots,
     Seed,
     Split,
@@ -22,22 +27,9 @@ from prefmem.evaluate.publish import (
 from prefmem.evaluate.table import Cell, Part, part
 
 if TYPE_CHECKING:
-    from prefmem.evaluate.chats import Kept
     from prefmem.evaluate.personas.pool import Persona
 
 _VERDICT = 4  # tokens of a judge's answer
-_CHAT = "smollm2, a folder, a name on the hub, or the URL of an OpenAI-compatible endpoint."
-
-Chat = Annotated[str, typer.Option(help=f"Chat model: {_CHAT}")]
-Model = Annotated[str | None, typer.Option(help="Name of the model at the URLs.")]
-Key = Annotated[str | None, typer.Option(envvar="PREFMEM_API_KEY", help="Key for the URLs.")]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out", file_okay=False,
-        help="Write JSON, Markdown and a PNG here, and keep answers: an ended run goes on.",
-    ),
-]  # fmt: skip
 
 
 def collaboration(
@@ -49,21 +41,21 @@ def collaboration(
         typer.Option(exists=True, help="MultiSessionCollab's user_profiles.json; needs --judge."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Profiles at most.")] = 20,
-    chat: Chat = "smollm2",
+    chat: ChatName = "smollm2",
     judge: Annotated[
-        str | None, typer.Option(help=f"Says whether a profile's wishes are kept: {_CHAT}")
+        str | None, typer.Option(help=f"Says whether a profile's wishes are kept: {CHATS}")
     ] = None,
-    model: Model = None,
-    api_key: Key = None,
+    model: ModelName = None,
+    api_key: ApiKey = None,
     tokens: Annotated[int, typer.Option(min=16, max=4096, help="Length of an answer.")] = 56,
     cache: Cache = CACHE,
     seed: Seed = 0,
-    out: Out = None,
+    out: AnswersFolder = None,
     plots: Plots = True,
     as_json: Json = False,
 ) -> None:
     """Let users insist on their wishes over sessions of tasks: what does it cost them?"""
-    from prefmem.evaluate.chats import named
+    from prefmem.evaluate.chats import kept, named
     from prefmem.evaluate.personas import pool
     from prefmem.evaluate.simulate import collab
 
@@ -76,10 +68,11 @@ def collaboration(
     def work(tell: Tell) -> Measured:
         with TemporaryDirectory() as scratch:
             folder = out or Path(scratch)
-            asked = _kept(chat, model, api_key, cache, tokens, folder)
+            opened = partial(kept, folder=folder, model=model, api_key=api_key, cache=cache)
+            asked = opened(chat, tokens=tokens)
             enforce: collab.Enforcer = collab.checked
             if judge is not None:
-                enforce = collab.judged(_kept(judge, model, api_key, cache, _VERDICT, folder))
+                enforce = collab.judged(opened(judge, tokens=_VERDICT))
             found = collab.collaborate(
                 asked, users, requests, sessions=sessions, seed=seed, enforce=enforce, progress=tell
             )
@@ -112,18 +105,18 @@ def mirror(
     times: Annotated[
         int, typer.Option(min=1, max=50, help="Decisions of a scene, in other orders.")
     ] = 3,
-    chat: Chat = "smollm2",
-    model: Model = None,
-    api_key: Key = None,
+    chat: ChatName = "smollm2",
+    model: ModelName = None,
+    api_key: ApiKey = None,
     tokens: Annotated[int, typer.Option(min=16, max=4096, help="Length of a decision.")] = 200,
     cache: Cache = CACHE,
     seed: Seed = 0,
-    out: Out = None,
+    out: AnswersFolder = None,
     plots: Plots = True,
     as_json: Json = False,
 ) -> None:
     """Put a chat model in a user's place: does it decide as the user, and how sure is it?"""
-    from prefmem.evaluate.chats import named
+    from prefmem.evaluate.chats import kept, named
     from prefmem.evaluate.simulate import lines, report_mirror
     from prefmem.evaluate.simulate.mirror import decide
     from prefmem.evaluate.simulate.scenes import scenes as draw
@@ -132,7 +125,9 @@ def mirror(
         drawn = draw(lines.read(), scenes, options=options, seed=seed)
         tell("decisions", 0, scenes * times)
         with TemporaryDirectory() as scratch:
-            asked = _kept(chat, model, api_key, cache, tokens, out or Path(scratch))
+            asked = kept(
+                chat, out or Path(scratch), tokens=tokens, model=model, api_key=api_key, cache=cache
+            )
             found = decide(asked, drawn, times=times, seed=seed)
         return Measured(report_mirror.parts(drawn, found, seed=seed))
 
@@ -146,18 +141,6 @@ def mirror(
         f"chance is {1 / options:.2f}. Scenes are easy or hard by the entropy of the choices over "
         f"orders of the options. The chat model is {name}.",
     )  # fmt: skip
-
-
-def _kept(
-    chat: str, model: str | None, key: str | None, cache: Path, tokens: int, folder: Path
-) -> "Kept":
-    from prefmem.evaluate.chats import Kept, open_chat
-
-    return Kept(
-        open_chat(chat, tokens=tokens, model=model, api_key=key, cache=cache),
-        folder / "answers.jsonl",
-        key=hashlib.sha256(repr((chat, model, tokens)).encode()).hexdigest(),
-    )
 
 
 def _profiles(path: Path, limit: int, seed: int) -> "tuple[Persona, ...]":

@@ -1,6 +1,5 @@
 """`prefmem evaluate personas`: the rule-based persona experiment with a real chat model."""
 
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +7,13 @@ import typer
 
 from prefmem.evaluate.publish import (
     CACHE,
+    AnswersFolder,
+    ApiKey,
     Cache,
+    ChatName,
     Json,
     Measured,
+    ModelName,
     Plots,
     Split,
     Tell,
@@ -34,36 +37,22 @@ def personas(
     ctx: typer.Context,
     seeds: Annotated[list[int] | None, typer.Option(min=0, help="Scripts: 1 2 3.")] = None,
     split: Split = "test",
-    chat: Annotated[
-        str,
-        typer.Option(
-            help="Chat model: smollm2, a folder, a name on the hub, or the URL of an "
-            "OpenAI-compatible endpoint."
-        ),
-    ] = "smollm2",
-    model: Annotated[str | None, typer.Option(help="Name of the model at the URL.")] = None,
-    api_key: Annotated[
-        str | None, typer.Option(envvar="PREFMEM_API_KEY", help="Key for the URL.")
-    ] = None,
+    chat: ChatName = "smollm2",
+    model: ModelName = None,
+    api_key: ApiKey = None,
     history: Annotated[
         bool, typer.Option("--history", help="Let the model read all earlier dialogues, too.")
     ] = False,
     tokens: Annotated[int, typer.Option(min=16, max=2048, help="Length of an answer.")] = 56,
     cache: Cache = CACHE,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", file_okay=False,
-            help="Write JSON, Markdown and a PNG here, and keep answers: an ended run goes on.",
-        ),
-    ] = None,
+    out: AnswersFolder = None,
     plots: Plots = True,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Let personas with checkable wishes talk to a chat model with and without memory (VARS, C)."""
     from tempfile import TemporaryDirectory
 
-    from prefmem.evaluate.chats import Kept, named, open_chat
+    from prefmem.evaluate.chats import kept, named
     from prefmem.evaluate.personas import pool, report, study
     from prefmem.evaluate.personas.arms import ARMS, HISTORY
 
@@ -74,10 +63,8 @@ def personas(
 
     def work(tell: Tell) -> Measured:
         with TemporaryDirectory() as scratch:
-            asked = Kept(
-                open_chat(chat, tokens=tokens, model=model, api_key=api_key, cache=cache),
-                (out or Path(scratch)) / "answers.jsonl",
-                key=_key(chat, model, tokens),
+            asked = kept(
+                chat, out or Path(scratch), tokens=tokens, model=model, api_key=api_key, cache=cache
             )
             lives = study.live(asked, found, requests, arms=arms, seeds=chosen, progress=tell)
         return report.measured(lives)
@@ -89,8 +76,3 @@ def personas(
         data=[pool.POOL],
         about=_ABOUT.format(chat=name, tokens=tokens),
     )  # fmt: skip
-
-
-def _key(chat: str, model: str | None, tokens: int) -> str:
-    """Name what answers depend on; an address is kept as a hash, as it may hold a password."""
-    return hashlib.sha256(repr((chat, model, tokens)).encode()).hexdigest()
