@@ -7,6 +7,7 @@ what is plain to see, in English first.
 
 import re
 from collections.abc import Iterator
+from hashlib import blake2b
 from typing import Literal, TypeAlias
 from unicodedata import normalize
 
@@ -200,11 +201,26 @@ _SPECIAL: dict[Kind, re.Pattern[str]] = {
     kind: re.compile(rf"\b(?:{words})(?!\w)", re.I) for kind, words in _WORDS_OF.items()
 }
 _OWN = re.compile(_SELF, re.I)
+_KEPT = 20_000  # texts, about 2 MB
+_FOUND: dict[bytes, frozenset[Kind]] = {}  # by a hash of the text
 _TOPIC = re.compile(_PUBLIC, re.I)
 
 
 def secrets_in(text: str) -> frozenset[Kind]:
-    """Name the kinds of secrets that a text holds."""
+    """Name the kinds of secrets that a text holds.
+
+    Every recall asks again about the same cards: what was found is kept, by a hash of the text.
+    """
+    key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    found = _FOUND.get(key)
+    if found is None:
+        if len(_FOUND) >= _KEPT:
+            _FOUND.clear()
+        found = _FOUND[key] = _secrets(text)
+    return found
+
+
+def _secrets(text: str) -> frozenset[Kind]:
     text = _read(text)
     found: set[Kind] = set()
     if _KEYS.search(text) or any(_is_random(m["value"]) for m in _NAMED.finditer(text)):

@@ -2,11 +2,16 @@
 
 import os
 import threading
+from contextlib import suppress
+from time import monotonic, sleep
 
 try:
     import fcntl
 except ImportError:  # Windows: SQLite's own lock is enough, and less fair
     fcntl = None  # type: ignore[assignment]
+
+_SHORT = 1.0  # seconds that are not worth a thread
+_PAUSE = 0.002
 
 
 class FileLock:
@@ -37,7 +42,7 @@ class FileLock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return self._wait(timeout)
+            return self._wait(timeout) if timeout > _SHORT else self._poll(timeout)
         except OSError:  # a file system without locks
             pass
         return True
@@ -52,6 +57,17 @@ class FileLock:
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
+
+    def _poll(self, timeout: float) -> bool:
+        """Look again until the time is up; who waits so has nothing to lose, and leaves nothing."""
+        assert fcntl is not None
+        until = monotonic() + timeout
+        while (left := until - monotonic()) > 0:
+            sleep(min(_PAUSE, left))
+            with suppress(BlockingIOError):
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+        return False
 
     def _wait(self, timeout: float) -> bool:
         """Sleep for the lock on a thread that may be left behind."""

@@ -39,17 +39,20 @@ class LogMark:
         self._log, self._beside = f"{path}-wal", beside
         self._salts, self._frames = b"", 0
 
-    def look(self) -> None:
-        """See how far the log reaches, before a commit of one who holds SQLite's lock."""
-        self._scan(most=None)
-
     def put(self) -> None:
-        """Write down how far the log reaches with that commit, which is on disk by now.
+        """Write down how far the log reaches, after a commit that is on disk by now.
 
-        What others, who wait for no disk, committed behind it may be lost with the power: it does
-        not count. Nothing is written where a file cannot be used.
+        Whoever commits has the turn, so nothing lies behind it that nobody waited for. Nothing is
+        written where a file cannot be used.
         """
-        self._scan(most=1)
+        try:
+            log = os.open(self._log, os.O_RDONLY)
+        except OSError:
+            return
+        try:
+            self._follow(log)
+        finally:
+            os.close(log)
         with suppress(OSError):
             self._write(_MARK.pack(_MAGIC, self._salts, self._frames))
 
@@ -90,18 +93,12 @@ class LogMark:
         finally:
             os.close(file)
 
-    def _scan(self, most: int | None) -> None:
-        """Go on from the last known commit, over so many at most."""
-        try:
-            log = os.open(self._log, os.O_RDONLY)
-        except OSError:
-            return
-        try:
-            self._follow(log, most)
-        finally:
-            os.close(log)
+    def _follow(self, log: int) -> None:
+        """Go on from the last known commit to the last one that is whole.
 
-    def _follow(self, log: int, most: int | None) -> None:
+        A writer that was killed before SQLite counted its frames leaves them: what is written over
+        them may be shorter. Their rest ends like a commit, but does not go on from what is before.
+        """
         head = os.pread(log, _HEAD.size, 0)
         if len(head) < _HEAD.size:
             self._salts, self._frames = bytes(8), 0
@@ -109,17 +106,18 @@ class LogMark:
         size, salts = _HEAD.unpack(head)[2], _HEAD.unpack(head)[4]
         if salts != self._salts:
             self._salts, self._frames = salts, 0
-        at, commits = self._frames, 0
-        while most is None or commits < most:
-            place = _HEAD.size + at * (_FRAME_BYTES + size)
-            frame = os.pread(log, _FRAME.size, place)
+        at, commits = self._frames, list[int]()
+        while True:
+            frame = os.pread(log, _FRAME.size, _HEAD.size + at * (_FRAME_BYTES + size))
             if len(frame) < _FRAME.size or _FRAME.unpack(frame)[2] != salts:
-                return
-            if most is None and at == self._frames and not _continues(log, place, size, head):
-                return  # left by a writer that was killed before SQLite counted it
+                break
             at += 1
             if _FRAME.unpack(frame)[1]:
-                self._frames, commits = at, commits + 1
+                commits.append(at)
+        while len(commits) > 1 and not _continues(log, commits[-2], size, head):
+            commits.pop()
+        if commits:
+            self._frames = commits[-1]
 
 
 def _read(path: str, count: int) -> bytes:
@@ -130,12 +128,11 @@ def _read(path: str, count: int) -> bytes:
         return b""
 
 
-def _continues(log: int, place: int, size: int, head: bytes) -> bool:
-    """Whether the checksum of the frame at a place goes on from what is before it."""
+def _continues(log: int, at: int, size: int, head: bytes) -> bool:
+    """Whether the checksum of the frame behind the first `at`, one or more, goes on from theirs."""
     length = _FRAME_BYTES + size
-    before = head[-_SUMS.size :]
-    if place > _HEAD.size:
-        before = os.pread(log, _FRAME_BYTES, place - length)[-_SUMS.size :]
+    place = _HEAD.size + at * length
+    before = os.pread(log, _FRAME_BYTES, place - length)[-_SUMS.size :]
     frame = os.pread(log, length, place)
     if len(frame) < length:
         return False

@@ -258,8 +258,6 @@ class SQLiteFile:
         """End a group: everyone in it goes on, with the error if there is one."""
         try:
             if group.error is None:
-                if self._mark is not None:
-                    self._mark.look()
                 self._db.execute("commit")
                 if self._mark is not None:
                     self._mark.put()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from prefmem.errors import StoreUnavailableError
-from prefmem.stores.logmark import LogMark
+from prefmem.stores.logmark import LogMark, _sum  # pyright: ignore[reportPrivateUsage]  # frames as SQLite makes them
 from prefmem.stores.sqlite import SQLiteStore
 from prefmem.types import Event, UserKey
 
@@ -94,30 +94,48 @@ def test_a_file_without_a_mark_is_opened(crashed: Path) -> None:
     assert len(keys(crashed)) == 5
 
 
+def frames(data: bytes) -> int:
+    return (len(data) - 32) // PAGE
+
+
+def rechained(data: bytes, added: bytes) -> bytes:
+    """Give frames behind a log with the checksums that they would have there."""
+    done = data
+    for start in range(0, len(added), PAGE):
+        frame = added[start : start + PAGE]
+        before = struct.unpack(">2I", done[-PAGE + 16 : -PAGE + 24])
+        sums = _sum(frame[:8] + frame[24:], data[:32], before)
+        done += frame[:16] + struct.pack(">2I", *sums) + frame[24:]
+    return done[len(data) :]
+
+
 def test_what_a_killed_writer_left_behind_the_last_commit_does_not_count(
     crashed: Path, tmp_path: Path
 ) -> None:
-    whole = log(crashed).read_bytes()
-    log(crashed).write_bytes(whole + whole[-2 * PAGE :])  # its salts, another checksum
-    mark = LogMark(str(crashed), str(tmp_path / "mark"))
-    mark.look()
-    log(crashed).write_bytes(whole)
-    mark.put()
-    frames = struct.unpack("<I", (tmp_path / "mark").read_bytes()[-4:])
-    assert frames == ((len(whole) - 32) // PAGE,)
+    whole, beside = log(crashed).read_bytes(), tmp_path / "mark"
+    commit = whole[-3 * PAGE :]
+    left = rechained(whole, whole[32 : 32 + 2 * PAGE] + commit)  # before SQLite counted it
+    shorter = rechained(whole, commit)
+    for behind in (left[3 * PAGE :], left[3 * PAGE :] + left[4 * PAGE :], b""):
+        early, late = (LogMark(str(crashed), str(beside)) for _ in range(2))
+        log(crashed).write_bytes(whole)
+        early.put()
+        log(crashed).write_bytes(whole + shorter + behind)
+        for mark in (early, late):
+            mark.put()
+            told = struct.unpack("<I", beside.read_bytes()[-4:])
+            assert told == (frames(whole + shorter),)
 
 
-def test_what_others_did_not_wait_for_does_not_count(crashed: Path) -> None:
+def test_commits_of_others_count(crashed: Path) -> None:
     store, beside = SQLiteStore(crashed), crashed.with_name("mark")
     late = LogMark(str(crashed), str(beside))
-    late.look()
-    write(store, 5)
-    with store._file.aside() as db:  # pyright: ignore[reportPrivateUsage]  # as a note does
-        db.execute("update users set steps = steps + 1")
-    late.put()  # a power cut may take the note, and only the note
-    assert beside.read_bytes() == crashed.with_name("a.db-lock").read_bytes()
-    late.look()
-    write(store, 6)
+    late.put()
+    for number in range(5, 9):
+        write(store, number)
+        with store._file.aside() as db:  # pyright: ignore[reportPrivateUsage]  # as a note does
+            db.execute("update users set steps = steps + 1")
+    write(store, 9)
     late.put()
     assert beside.read_bytes() == crashed.with_name("a.db-lock").read_bytes()
     store.close()
