@@ -73,7 +73,7 @@ class Beside(Steps):
                 self._cache.drop(user)
                 if asking is not None:
                     asking.drop(user)
-        self._parts.tally("erased", {"users": len(users), "cards": receipt.cards})
+            self._parts.tally("erased", {"users": len(users), "cards": receipt.cards})
         return replace(receipt, adapters=adapters)
 
     def _wrote(self, user: UserKey, query: str, session_id: str) -> tuple[str, ...]:

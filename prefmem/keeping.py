@@ -404,7 +404,9 @@ class Keeping(Beside):
         for name, one in zip(users, done, strict=True):
             if one.removed or one.ended:
                 self._cache.drop(self._user(name))
-        return Swept(len(done), sum(one.ended for one in done), sum(one.removed for one in done))
+        removed = sum(one.removed for one in done)
+        self._parts.tally("erased", {"cards": removed})
+        return Swept(len(done), sum(one.ended for one in done), removed)
 
     def rebuild(self, *, user_id: str, actor: str = "user") -> Rebuilt:
         """Make a user's cards, vectors and learned state again from the logs, where they are wrong.

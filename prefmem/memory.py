@@ -76,7 +76,7 @@ from prefmem.steps import Request, rule_of
 from prefmem.stores.codec import Export
 from prefmem.stores.faiss import IndexCache, UserIndex
 from prefmem.stores.keys import UserKeys
-from prefmem.stores.pencil import Pencil
+from prefmem.stores.pencil import Pencil, refuse
 from prefmem.types import (
     LIVE,
     MAX_ID_BYTES,
@@ -228,7 +228,7 @@ class PreferenceMemory(Keeping):
         self, user: UserKey, turns: Sequence[Turn], session_id: str, job: Job | None = None
     ) -> LearnReport:
         """Learn from turns, and say how much that was."""
-        with noted(Learning(user, session_id, "dialogue", job), self._secret) as learning:
+        with noted(Learning(user, session_id, "dialogue", job), self._telling) as learning:
             report = learning.report = self._learn(user, turns, session_id, job)
         self._parts.tally("learned", told(report))
         return report
@@ -351,7 +351,8 @@ class PreferenceMemory(Keeping):
 
         `learn_later` does it; call it at the start of a service to learn what was left by the last.
         """
-        self._worker.wake()
+        if not isinstance(self._store, Pencil):
+            self._worker.wake()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Learn what waits in the store now; for tests, scripts and serverless.
@@ -363,6 +364,8 @@ class PreferenceMemory(Keeping):
         Returns:
             Whether nothing waits any more.
         """
+        if isinstance(self._store, Pencil):
+            refuse("learn what waits")
         return self._worker.drain(timeout)
 
     def backlog(self) -> Backlog:
@@ -401,6 +404,7 @@ class PreferenceMemory(Keeping):
         memory._outbox = Outbox(store, self.config, clock=self._clock)
         memory._usage = Usage(store, self._usage.model, None, self.embedder, logs=False)
         memory._asking = self._asking and self._asking.afresh(parts)
+        memory._reranking = self._reranking and self._reranking.afresh()
         return memory
 
     @verb
@@ -452,7 +456,7 @@ class PreferenceMemory(Keeping):
                 return ()
             return (recorder.record("learn", f"edit:{key}", drafts),)
 
-        with noted(Learning(user, session_id, "edit"), self._secret) as learning:
+        with noted(Learning(user, session_id, "edit"), self._telling) as learning:
             said = [(rule, None) for rule in rules]
             events = self._write(user, said, "inferred", session_id, write)
             learning.report = reported(events, turns=len(events), skipped=1 - len(events))

@@ -50,6 +50,7 @@ from prefmem.retrieve.rerank import Reranking
 from prefmem.retrieve.risk import injection_floor
 from prefmem.retrieve.select import Room
 from prefmem.stores.faiss import IndexCache, UserIndex
+from prefmem.stores.pencil import Pencil
 from prefmem.types import (
     Candidate,
     Card,
@@ -119,6 +120,11 @@ class Steps:
     _store: Store
     _usage: Usage
     _asking: Asking | None
+
+    @property
+    def _telling(self) -> bytes | None:
+        """Key of the hashes in the log of what is learned; None in pencil, which tells nothing."""
+        return None if isinstance(self._store, Pencil) else self._secret
 
     def _user(self, user_id: str) -> UserKey:
         return UserKey(user_id, self._tenant)

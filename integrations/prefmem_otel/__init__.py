@@ -6,7 +6,7 @@ end = prefmem_otel.instrument(memory)  # pip install "prefmem[otel]"
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from prefmem import MissingExtraError
+from prefmem import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -35,15 +35,21 @@ def instrument(
         tracer_provider: Where spans go; the global one unless given.
         meter_provider: Where metrics go; the global one unless given.
         content: Whether spans hold the query and the rules that are shown. They are personal.
-        key: Key of the hashes that stand for users, at most 64 bytes; the same in every process
+        key: Key of the hashes that stand for users, 16 to 64 bytes; the same in every process
             that shares it. Random unless given: then a hash holds for this process alone.
 
     Returns:
         What ends it.
 
     Raises:
+        ConfigError: The key is too short to keep anybody from guessing users, or too long.
         MissingExtraError: The API of OpenTelemetry is not installed.
     """
+    if key is not None and not 16 <= len(key) <= 64:
+        raise ConfigError(
+            f"key has {len(key)} bytes, 16 to 64 are needed; pass secrets.token_bytes(32), the "
+            "same in every process, or none"
+        )
     try:
         from prefmem_otel.metrics import Meters
         from prefmem_otel.spans import Spans

@@ -43,7 +43,7 @@ class Spans:
         """Take a tracer."""
         self._tracer = trace.get_tracer("prefmem", prefmem.__version__, tracer_provider=provider)
         self._content, self._basis = content, basis
-        self._key = (secrets.token_bytes(32) if key is None else key)[:64]
+        self._key = secrets.token_bytes(32) if key is None else key
 
     def __call__(self, call: Call) -> AbstractContextManager[None]:
         """Give the span of a call, to be entered and left."""

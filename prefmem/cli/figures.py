@@ -85,10 +85,14 @@ def read_text(text: str) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
         line = None if raw.startswith("#") else _LINE.match(raw)
         if line is None:
             continue
+        try:
+            value = float(line[3])
+        except ValueError:
+            continue
         labels = tuple(
             sorted((name, _plain(value)) for name, value in _LABEL.findall(line[2] or ""))
         )
-        found.setdefault(line[1], {})[labels] = float(line[3])
+        found.setdefault(line[1], {})[labels] = value
     return found
 
 
@@ -123,11 +127,21 @@ def read_server(url: str, key: str | None) -> Figures:
     )
 
 
+class _Staying(urllib.request.HTTPRedirectHandler):
+    """Goes where it was sent, and nowhere else: the key is for that server."""
+
+    def redirect_request(self, *_: object) -> None:
+        """Follow nothing."""
+
+
+_OPENER = urllib.request.build_opener(_Staying)
+
+
 def _get(url: str, key: str | None) -> tuple[str, int]:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     asked = urllib.request.Request(url, headers=headers)  # the scheme was checked
     try:
-        with urllib.request.urlopen(asked, timeout=_SECONDS) as answer:  # as above
+        with _OPENER.open(asked, timeout=_SECONDS) as answer:  # as above
             return answer.read(_LONGEST).decode(errors="replace"), answer.status
     except urllib.error.HTTPError as error:
         with error:

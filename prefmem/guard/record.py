@@ -66,7 +66,7 @@ class Learning:
 
 
 @contextmanager
-def noted(learning: Learning, secret: bytes) -> Generator[Learning]:
+def noted(learning: Learning, secret: bytes | None) -> Generator[Learning]:
     """Log what is learned within as one line of JSON, also where it fails.
 
     The host lets `prefmem.learn` speak at `INFO`. User and session stand there as hashes that hold
@@ -74,9 +74,9 @@ def noted(learning: Learning, secret: bytes) -> Generator[Learning]:
 
     Args:
         learning: Gets its report within.
-        secret: Key of the hashes.
+        secret: Key of the hashes; None where nothing is to be told.
     """
-    if not _log.isEnabledFor(logging.INFO):
+    if secret is None or not _log.isEnabledFor(logging.INFO):
         yield learning
         return
     began, error = monotonic(), ""

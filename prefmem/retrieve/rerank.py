@@ -8,6 +8,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from threading import Lock
 
@@ -45,6 +46,12 @@ class Reranking:
         self._pair: float | None = None  # seconds
         self._lock = Lock()
         self.failures: Counter[str] = Counter()
+
+    def afresh(self) -> "Reranking":
+        """Give the same with figures of its own."""
+        other = copy(self)
+        other._lock, other.failures = Lock(), Counter()
+        return other
 
     def warm(self, query: str) -> None:
         """Let the reranker load what it needs; a failure is counted, as in a recall."""

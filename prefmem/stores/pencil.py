@@ -69,7 +69,7 @@ class Pencil:
     @property
     def jobs(self) -> Jobs:
         """Nothing waits here: refused."""
-        _refuse("queue a window")
+        refuse("queue a window")
 
     def bind(self, basis: str, width: int) -> None:
         """Check that the store is tied to a vector space."""
@@ -191,7 +191,7 @@ class Pencil:
     ) -> Erasure:
         """Refuse: nobody is erased in pencil."""
         del user, actor, at
-        _refuse("erase a user")
+        refuse("erase a user")
 
     def audit(self, user: UserKey, action: Action, *, actor: str, at: datetime, n: int = 1) -> None:
         """Tell nobody: nothing was done."""
@@ -285,7 +285,7 @@ class PencilTransaction:
     def finish(self, job: Job) -> bool:
         """Refuse: nothing waits here."""
         del job
-        _refuse("finish a job")
+        refuse("finish a job")
 
     def forget(self, card_id: str) -> bool:
         """Mark a card as gone, and take the links to it out of the others; False for none."""
@@ -313,5 +313,10 @@ def _unlinked(card: Card, gone: set[str]) -> Card:
     return replace(card, superseded_by=by, links=links)
 
 
-def _refuse(what: str) -> NoReturn:
+def refuse(what: str) -> NoReturn:
+    """Say what a memory in pencil cannot do.
+
+    Raises:
+        InputError: Always.
+    """
     raise InputError(f"a supposing memory cannot {what}, as nothing in it lasts; use the memory")

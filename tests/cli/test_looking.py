@@ -5,15 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from prefmem import PreferenceMemory
+from prefmem import InputError, PreferenceMemory
 from prefmem.cli import app
-from prefmem.cli.figures import Figures, read_text
+from prefmem.cli.figures import Figures, read_server, read_text
 from prefmem.testing import Clock, Counter, HashEmbedder, PhraseExtractor, TableRelater, WordJudge
 
 LIVE = """
@@ -277,6 +279,7 @@ b_bucket{le="1.0"} 9.0
 b_bucket{le="+Inf"} 10.0
 prefmem_recall_seconds_count 10.0
 plain 7
+<p>plain text
 """
 
 
@@ -290,6 +293,27 @@ def test_figures_are_read_summed_and_compared() -> None:
     later = Figures(read_text(TEXT.replace(" 4.0", " 6.0").replace("count 10", "count 12")))
     assert later.since(figures).by("a_total", "what") == {'x "y"': 0.0, "z": 2.0}
     assert figures.since(later) is figures  # it started anew
+
+
+def test_a_key_does_not_follow_a_redirect() -> None:
+    told: list[str | None] = []
+
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told.append(self.path)
+            self.send_response(302)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            del format, args
+
+    with HTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(InputError, match="/metrics answers 302"):
+            read_server(f"http://127.0.0.1:{server.server_port}", "secret")
+        server.shutdown()
+    assert told == ["/metrics"]
 
 
 def test_every_new_command_has_help(shell: Shell) -> None:

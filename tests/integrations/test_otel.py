@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from prefmem import MissingExtraError, NotFoundError, PreferenceMemory
+from prefmem import ConfigError, MissingExtraError, NotFoundError, PreferenceMemory
 from prefmem.testing import HashEmbedder, PhraseExtractor, TableRelater
 
 pytest.importorskip("opentelemetry.sdk", reason="no OpenTelemetry SDK")
@@ -179,13 +179,19 @@ def test_metrics_count_and_time(bench: Bench) -> None:
 
 
 def test_hashes_hold_where_the_key_is_shared(bench: Bench) -> None:
-    for key in (b"ours", b"ours", b"theirs"):
+    for key in (b"o" * 16, b"o" * 16, b"t" * 64):
         end = bench.instrument(key=key)
         bench.memory.recall("anything", user_id="ann")
         end()
     bench.memory.recall("anything", user_id="ann")
     one, two, other = [(s.attributes or {})["prefmem.user.hash"] for s in bench.spans("recall")]
     assert one == two != other
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 15, b"k" * 65])
+def test_a_key_that_keeps_nothing_is_refused(bench: Bench, key: bytes) -> None:
+    with pytest.raises(ConfigError, match=f"key has {len(key)} bytes, 16 to 64"):
+        bench.instrument(key=key)
 
 
 def test_nothing_of_opentelemetry_is_imported_unasked() -> None:

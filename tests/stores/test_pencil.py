@@ -1,12 +1,21 @@
 """A memory in pencil: it shows what would be, and nothing of it is kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import pytest
 
 from prefmem import InputError, NotFoundError, PreferenceMemory
 from prefmem.testing import ScriptedAgent
+from prefmem.types import Vector
+
+
+class Failing:
+    """A reranker that fails."""
+
+    def relevance(self, query: str, rules: Sequence[str], cosines: Vector) -> Vector:
+        raise ZeroDivisionError
+
 
 Opener: TypeAlias = Callable[..., PreferenceMemory]
 ASKED = "a report on writing SQL"
@@ -109,7 +118,11 @@ def revive(memory: PreferenceMemory) -> object:
     return memory.revive(user_id="ann")
 
 
-@pytest.mark.parametrize("change", [queue, erase, revive])
+def flush(memory: PreferenceMemory) -> object:
+    return memory.flush()
+
+
+@pytest.mark.parametrize("change", [queue, erase, revive, flush])
 def test_what_would_last_is_refused(
     ann: PreferenceMemory, change: Callable[[PreferenceMemory], object]
 ) -> None:
@@ -128,6 +141,22 @@ def test_an_agent_is_asked_and_forgets_nobody(open_memory: Opener) -> None:
     with pytest.raises(InputError, match="supposing"):
         memory.supposing().forget_user(user_id="ann")
     assert agent.forgotten == []
+
+
+def test_it_wakes_nobody_and_tells_nothing(
+    open_memory: Opener, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "prefmem.learn")
+    memory = open_memory(reranker=Failing())
+    memory.learn([("user", "When writing SQL, always use CTEs.")], user_id="ann")
+    counted, pencil = memory.degraded, memory.supposing()
+    pencil.learn([("user", "When writing SQL, never use views.")], user_id="ann")
+    pencil.wake()
+    pencil.recall(ASKED, user_id="ann")
+    assert pencil.degraded["recall without reranker"] == 1
+    assert memory.degraded == counted
+    assert sum(record.name == "prefmem.learn" for record in caplog.records) == 1
+    assert not memory._worker.awake  # pyright: ignore[reportPrivateUsage]  # nobody else can tell
 
 
 def test_feedback_teaches_nothing(ann: PreferenceMemory) -> None:
