@@ -4,6 +4,9 @@ The published `tasks/USER` folders hold one JSON file for each setting. What is 
 objects, each a checkpoint of a user: `user_id`, `dialogues` (a list of sessions, each a list of
 turns with `role` and `content`), `question`, `options` (by letter), `answer` (the letter), and,
 where it is there, `preferences` (the texts that the answer goes by).
+
+These names were not checked against the published files, which were not at hand: a file with others
+is refused with the field that is missing.
 """
 
 from collections.abc import Mapping, Sequence
