@@ -69,8 +69,8 @@ ADAPTERS: Mapping[str, Adapter] = {
     ),
     "perma": Adapter(
         "PERMA", perma.users,
-        "Dialogues are learned session by session, then the question of the checkpoint is asked. The "
-        "names of its fields were not checked against the published files.",
+        "Dialogues are learned session by session, then the question of the checkpoint is asked. "
+        "The names of its fields were not checked against the published files.",
     ),
     "longmemeval": Adapter(
         "LongMemEval", longmemeval.users,
