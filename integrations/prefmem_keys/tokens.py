@@ -23,7 +23,7 @@ from prefmem import ConfigError, InputError, UserRequiredError
 from prefmem.types import UserKey
 from prefmem_keys.bearer import USUAL, Bearer, Scope
 
-_LEEWAY = 10  # seconds that two clocks may differ
+LEEWAY = 10  # seconds that two clocks may differ
 _ISSUER = "prefmem"  # of our own tokens
 _SHORTEST = 32  # bytes of a secret: what HS256 asks for
 _OURS: dict[str, Scope] = {
@@ -149,7 +149,7 @@ def _claims(
     try:
         key, algorithm = key_of(token)
         claims: dict[str, Any] = jwt.decode(
-            token, key, algorithms=[algorithm], leeway=_LEEWAY, issuer=issuer, audience=audience,
+            token, key, algorithms=[algorithm], leeway=LEEWAY, issuer=issuer, audience=audience,
             options={"require": ["exp", "iss", "aud", "sub"]},
         )  # fmt: skip
     except jwt.ExpiredSignatureError:
@@ -170,7 +170,7 @@ def _bearer(claims: dict[str, Any]) -> Bearer:
     except UserRequiredError:  # whose message quotes the id
         raise TokenError("the token's claims sub and tenant cannot name a user") from None
     ours: frozenset[Scope] = frozenset(_OURS[word] for word in scope.split() if word in _OURS)
-    ends = int(claims["exp"]) + _LEEWAY
+    ends = int(claims["exp"]) + LEEWAY
     return Bearer("jwt", user.tenant, user.user_id, ours or USUAL, expires_at=ends)
 
 

@@ -32,11 +32,13 @@ def create_app(
     routers: Sequence[APIRouter] = (),
     counts: Mapping[str, int] | None = None,
     gate: Gate | None = None,
+    learns: bool = True,
 ) -> FastAPI:
     """Make the server.
 
-    Requests run on worker threads, so a slow one holds up no other. When the server stops, the
-    memory learns what waits, within `settings.drain_seconds`, and is closed.
+    Requests run on worker threads, so a slow one holds up no other. From its start the server
+    learns what waits in the store; when it stops, the memory learns what is left, within
+    `settings.drain_seconds`, and is closed.
 
     Args:
         memory: What answers; its tenant is that of keys without one.
@@ -44,6 +46,8 @@ def create_app(
         routers: Further routes, such as the proxy's.
         counts: What the proxy counts, for the metrics.
         gate: What lets requests in; the one of the settings unless given.
+        learns: Whether what waits is learned, at the start and at the end; without it, that is left
+            to others.
 
     Raises:
         ConfigError: Nobody could call the server, or keys or tokens cannot be read.
@@ -53,9 +57,10 @@ def create_app(
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncGenerator[None]:
         del app
-        memory.wake()
+        if learns:
+            memory.wake()
         yield
-        await memory.aclose(settings.drain_seconds)
+        await memory.aclose(settings.drain_seconds if learns else 0)
 
     app = FastAPI(
         title="prefmem", version=prefmem.__version__, description=_DESCRIPTION, lifespan=life,

@@ -19,7 +19,7 @@ from prefmem_server.me import MeSettings, add_me
 from tests.integrations.server.conftest import serving, write_keys
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Playwright, Route
 
 collect_ignore_glob = [] if find_spec("playwright") else ["test_*.py"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -40,9 +40,9 @@ class Site:
     memory: PreferenceMemory
     again: PreferenceMemory
 
-    def link(self, user: str, **asked: Any) -> str:  # noqa: ANN401  # JSON
+    def link(self, user: str, *, key: str = "key-backend", **asked: Any) -> str:  # noqa: ANN401  # JSON
         """Get a link to the user's own page as a host's backend does."""
-        headers = {"Authorization": "Bearer key-backend", "Prefmem-User": user}
+        headers = {"Authorization": f"Bearer {key}", "Prefmem-User": user}
         answer = httpx.post(f"{self.address}/v1/me/link", headers=headers, json=asked)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["url"])
@@ -81,6 +81,13 @@ class Watch:
         parts = urlsplit(url)
         if parts.scheme in ("http", "https", "ws", "wss") and not url.startswith(origin):
             self.foreign.append(url)
+
+
+def held(page: "Page", path: str) -> "list[Route]":
+    """Hold up the next request for a path; the list gets it, to be continued later."""
+    waiting: list[Route] = []
+    page.route(path, lambda route: waiting.append(route), times=1)
+    return waiting
 
 
 def pytest_report_header() -> str | None:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from prefmem import Card
-from tests.browser.conftest import Site, Watch
+from tests.browser.conftest import Site, Watch, held
 from tests.browser.looks import faint_texts, overhang
 
 pytestmark = pytest.mark.browser
@@ -138,6 +138,79 @@ def test_the_plots_can_be_read_by_keyboard_and_as_tables(inspector: Page) -> Non
     chart.locator(".mark").first.focus()
     inspector.keyboard.press("Enter")
     expect(inspector.get_by_test_id("rule-detail")).to_be_visible()
+
+
+LATE = {
+    "recalls": ("**/api/recalls?*", "No recall was logged for this user."),
+    "plots": ("**/api/plots", "Nothing to draw yet"),
+}
+
+
+@pytest.mark.parametrize("view", LATE)
+def test_a_late_answer_is_not_shown_for_another_user(inspector: Page, view: str) -> None:
+    path, nothing = LATE[view]
+    waiting = held(inspector, path)
+    inspector.get_by_test_id(f"to-{view}").click()
+    expect(inspector.locator(f"#{view}[aria-busy]")).to_have_count(1)
+    choose(inspector, "zoe")
+    inspector.get_by_test_id(f"to-{view}").click()
+    expect(inspector.locator(f"#{view}")).to_contain_text(nothing)
+    waiting.pop().continue_()
+    inspector.wait_for_timeout(300)
+    expect(inspector.locator(f"#{view}")).to_contain_text(nothing)
+
+
+def test_a_late_rule_is_not_shown_for_another_user(mails: Card, inspector: Page) -> None:
+    path = f"**/api/rules/{mails.id}"
+    waiting = held(inspector, path)
+    rule = inspector.get_by_test_id("rule").filter(has_text="sign with A")
+    rule.get_by_role("link").click()
+    inspector.wait_for_timeout(300)
+    inspector.get_by_test_id("rule").filter(has_text="sql").get_by_role("link").click()
+    detail = inspector.get_by_test_id("rule-detail")
+    expect(detail.get_by_role("heading", name="use capital keywords")).to_be_visible()
+    waiting.pop().continue_()
+    inspector.wait_for_timeout(300)
+    expect(detail.get_by_role("heading", name="use capital keywords")).to_be_visible()
+    waiting = held(inspector, path)
+    rule.get_by_role("link").click()
+    inspector.wait_for_timeout(300)
+    choose(inspector, "zoe")
+    expect(inspector.get_by_text("Nothing is known of this user.")).to_be_visible()
+    waiting.pop().continue_()
+    inspector.wait_for_timeout(300)
+    expect(inspector.get_by_text("Choose a rule to see")).to_be_visible()
+
+
+def test_nothing_of_the_last_user_stays_while_the_next_is_asked_for(inspector: Page) -> None:
+    plots = inspector.locator("#plots")
+    inspector.get_by_test_id("to-plots").click()
+    expect(plots.locator("figure").first).to_be_visible()
+    choose(inspector, "zoe")
+    waiting = held(inspector, "**/api/plots")
+    inspector.get_by_test_id("to-plots").click()
+    expect(inspector.locator("#plots[aria-busy]")).to_have_count(1)
+    expect(plots.locator("figure")).to_have_count(0)
+    waiting.pop().continue_()
+    expect(plots).to_contain_text("Nothing to draw yet")
+
+
+def choose(page: Page, user: str) -> None:
+    """Look at another user."""
+    page.get_by_test_id("user").fill(user)
+    page.get_by_test_id("look").click()
+    expect(page.get_by_text("Nothing is known of this user.")).to_be_visible()
+
+
+def test_skipping_to_the_content_keeps_the_view(inspector: Page) -> None:
+    inspector.get_by_test_id("to-recalls").click()
+    expect(inspector.get_by_test_id("recall")).to_have_count(1)
+    inspector.locator("a.skip").focus()
+    inspector.keyboard.press("Enter")
+    expect(inspector.locator("#main")).to_be_focused()
+    inspector.wait_for_timeout(300)
+    expect(inspector.get_by_test_id("recall")).to_be_visible()
+    assert inspector.url.endswith("#recalls")
 
 
 def test_hostile_text_is_text(site: Site, page: Page) -> None:

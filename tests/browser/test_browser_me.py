@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from prefmem import Card
-from tests.browser.conftest import Site, Watch
+from tests.browser.conftest import Site, Watch, held
 from tests.browser.looks import faint_texts, overhang
 from tests.integrations.server.conftest import serving
 
@@ -98,7 +98,7 @@ def test_forget_one_asks_first(site: Site, mails: Card, page: Page) -> None:
 
 def test_forget_everything_wants_the_word(site: Site, mails: Card, page: Page) -> None:
     del mails
-    page.goto(site.link("ann"))
+    page.goto(site.link("ann", key="key-ops"))
     page.get_by_role("button", name="Forget everything").click()
     dialog = page.get_by_role("dialog")
     go = dialog.get_by_role("button", name="Forget everything")
@@ -112,6 +112,94 @@ def test_forget_everything_wants_the_word(site: Site, mails: Card, page: Page) -
     expect(page.get_by_text("Nothing yet.")).to_be_visible()
     assert site.again.list(user_id="ann") == ()
     assert len(site.again.list(user_id="ben")) == 1
+
+
+def erase(page: Page) -> None:
+    """Ask for everything to be forgotten, and mean it."""
+    page.get_by_role("button", name="Forget everything").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("type the word").fill("forget")
+    dialog.get_by_role("button", name="Forget everything").click()
+
+
+def test_a_link_that_ends_while_everything_is_forgotten_says_so(
+    site: Site, mails: Card, page: Page, watch: Watch
+) -> None:
+    del mails
+    watch.expected = ("Failed to load resource",)  # the refusal
+    page.goto(site.link("ann", key="key-ops"))
+
+    def over(route: Route) -> None:
+        if route.request.method == "DELETE":
+            route.fulfill(status=401, json={"detail": "the token has expired"})
+        else:
+            route.continue_()
+
+    page.route("**/v1/me", over)
+    erase(page)
+    expect(page.get_by_role("alert").filter(has_text="This link has ended")).to_be_visible()
+    expect(page.locator("dialog")).to_have_count(0)
+    assert len(site.again.list(user_id="ann")) == 3
+
+
+def test_what_is_begun_is_told_to_its_end(site: Site, mails: Card, page: Page) -> None:
+    del mails
+    page.goto(site.link("ann", key="key-ops"))
+    expect(page.locator("li.rule")).to_have_count(3)
+    waiting = held(page, "**/v1/me")
+    erase(page)
+    expect(page.get_by_role("button", name="Keep it as it is")).to_be_disabled()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")  # a browser may close it at the second one
+    waiting.pop().continue_()
+    expect(page.get_by_text("Everything is forgotten.").first).to_be_visible()
+    expect(page.locator("dialog")).to_have_count(0)
+    assert site.again.list(user_id="ann") == ()
+
+
+def test_a_late_answer_is_not_shown_to_the_next_user(site: Site, mails: Card, page: Page) -> None:
+    del mails
+    ann, ben = site.link("ann"), site.link("ben")
+    waiting = held(page, "**/v1/me/cards")
+    page.goto(ann)
+    page.wait_for_function("!location.hash")
+    page.wait_for_timeout(300)
+    page.evaluate("link => (location.hash = link)", ben.partition("#")[2])
+    expect(page.locator("li.rule", has_text="Never tell Ann.")).to_be_visible()
+    waiting.pop().continue_()
+    page.wait_for_timeout(300)
+    expect(page.locator("li.rule")).to_have_count(1)
+    expect(page.locator(".foot")).to_contain_text("ben")
+
+
+def test_the_next_users_link_closes_what_is_asked(site: Site, mails: Card, page: Page) -> None:
+    del mails
+    page.goto(site.link("ann", key="key-ops"))
+    page.get_by_role("button", name="Forget everything").click()
+    hash_of_ben = site.link("ben", key="key-ops").partition("#")[2]
+    page.evaluate("link => (location.hash = link)", hash_of_ben)
+    expect(page.locator("li.rule", has_text="Never tell Ann.")).to_be_visible()
+    expect(page.locator("dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize("storage", [True, False])
+def test_skipping_to_the_content_keeps_the_link(
+    site: Site, mails: Card, page: Page, storage: bool
+) -> None:
+    del mails
+    if not storage:
+        page.add_init_script(
+            "Object.defineProperty(window, 'sessionStorage', { get() { throw new Error('no'); } })"
+        )
+    page.goto(site.link("ann"))
+    expect(page.locator("li.rule")).to_have_count(3)
+    page.locator("a.skip").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(300)
+    expect(page.locator("li.rule")).to_have_count(3)
+    page.get_by_role("button", name="Yes, use it").click()
+    expect(page.get_by_role("heading", name="Waiting for you")).to_have_count(0)
 
 
 def test_what_changed_lately_can_be_undone(site: Site, mails: Card, page: Page) -> None:
@@ -139,6 +227,13 @@ def test_a_reading_link_offers_no_change(site: Site, mails: Card, page: Page) ->
     for name in ("Change", "Forget", "Yes, use it", "Forget everything", "Undo"):
         expect(page.get_by_role("button", name=name)).to_have_count(0)
     expect(page.get_by_role("button", name="Download everything")).to_be_visible()
+
+
+def test_a_link_that_may_not_erase_does_not_offer_it(site: Site, mails: Card, page: Page) -> None:
+    del mails
+    page.goto(site.link("ann", key="key-backend"))
+    expect(page.get_by_role("button", name="Forget", exact=True)).to_have_count(3)
+    expect(page.get_by_role("button", name="Forget everything")).to_have_count(0)
 
 
 def test_without_a_link_nothing_is_shown(site: Site, mails: Card, page: Page, watch: Watch) -> None:
@@ -194,7 +289,7 @@ def test_every_text_can_be_read(
 ) -> None:
     del mails
     page = open_page(color_scheme=scheme)
-    page.goto(site.link("ann"))
+    page.goto(site.link("ann", key="key-ops"))
     expect(page.locator("li.rule")).to_have_count(3)
     page.get_by_text("What changed lately").click()
     assert faint_texts(page) == []

@@ -1,7 +1,6 @@
 """`prefmem inspect`: the inspector for one person at this machine, opened by a link."""
 
 import logging
-import webbrowser
 from hashlib import sha256
 from importlib.util import find_spec
 from secrets import token_urlsafe
@@ -46,6 +45,8 @@ def inspect(
 def inspector_app(memory: "PreferenceMemory", secret: str) -> "FastAPI":
     """Make a server with the inspector that a secret opens, by this machine's own names only.
 
+    What waits to be learned goes on waiting for the service, whose models and settings it is for.
+
     Args:
         memory: What is looked into, in its own tenant.
         secret: The key, for all users and with every scope; nobody else may know it.
@@ -60,7 +61,7 @@ def inspector_app(memory: "PreferenceMemory", secret: str) -> "FastAPI":
     scopes: frozenset[Scope] = frozenset({"read", "write", "admin"})
     operator = Principal("local", "", None, scopes)
     gate = Gate([(sha256(secret.encode()).digest(), operator)])
-    app = create_app(memory, settings=ServerSettings(), gate=gate)
+    app = create_app(memory, settings=ServerSettings(), gate=gate, learns=False)
     add_inspector(app)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_NAMES, www_redirect=False)
     return app
@@ -68,6 +69,8 @@ def inspector_app(memory: "PreferenceMemory", secret: str) -> "FastAPI":
 
 def _run(app: "FastAPI", secret: str, port: int, *, browser: bool) -> None:
     import uvicorn
+
+    from prefmem_server.inspector.opening import OpeningServer
 
     config = uvicorn.Config(
         app, host=_HOST, port=port, log_config=None, access_log=False, server_header=False,
@@ -78,6 +81,5 @@ def _run(app: "FastAPI", secret: str, port: int, *, browser: bool) -> None:
     address = f"http://{_HOST}:{listening.getsockname()[1]}/inspect/#key={secret}"
     typer.echo(address)
     say("Open this address; it works until you stop the command with Ctrl+C. Keep it to yourself.")
-    if browser:
-        webbrowser.open(address)
-    uvicorn.Server(config).run(sockets=[listening])
+    server = OpeningServer(config, address) if browser else uvicorn.Server(config)
+    server.run(sockets=[listening])

@@ -44,7 +44,7 @@ def rules_of(
     skip: int,
     most: int,
 ) -> RulesOut:
-    """Give a page of a user's rules, those first that wait for the user, where that is no matter.
+    """Give a page of a user's rules, and how many there are of each status.
 
     Args:
         memory: The memory.

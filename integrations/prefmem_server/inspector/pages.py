@@ -52,7 +52,8 @@ _KINDS = {
 class Shield:
     """Puts headers on every response below a path, refusals among them.
 
-    Pure ASGI, like `Frame`. A header that a response has already stays, so that a file may be kept
+    Pure ASGI, like `Frame`; where the app is mounted, or has a root path, that is no part of the
+    path. A header that a response has already stays, so that a file may be kept
     by the browser that data may not.
 
     Args:
@@ -77,7 +78,7 @@ class Shield:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http" or not f"{scope['path']}/".startswith(self._below):
+        if scope["type"] != "http" or not f"{_path(scope)}/".startswith(self._below):
             await self._app(scope, receive, send)
             return
 
@@ -89,6 +90,12 @@ class Shield:
             await send(message)
 
         await self._app(scope, receive, shielded)
+
+
+def _path(scope: Scope) -> str:
+    """Give the path below the root path, as the router sees it; a proxy may have cut it off."""
+    path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
+    return path.removeprefix(root) if f"{path}/".startswith(f"{root}/") else path
 
 
 def page_router(prefix: str, folder: Path, *, shared: Sequence[Path] = ()) -> APIRouter:

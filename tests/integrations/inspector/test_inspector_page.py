@@ -1,16 +1,23 @@
 """The page itself: what it is made of, what protects it, and the command that opens it."""
 
+import asyncio
 import re
+import webbrowser
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from socket import socket
+from stat import S_IMODE
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from prefmem import PreferenceMemory
+from prefmem import Config, PreferenceMemory
 from prefmem.cli import app as cli
 from prefmem_server.inspector import command
 from prefmem_server.inspector.command import inspector_app
@@ -21,6 +28,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
+PATIENT = Config(learn_delay=60)
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
@@ -43,6 +51,22 @@ def test_refusals_are_shielded_too(knock: Knock) -> None:
         assert answer.status_code in (401, 422)
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["content-security-policy"] == POLICY
+
+
+def test_a_root_path_takes_no_header_away(app: FastAPI) -> None:
+    host = FastAPI()
+    host.mount("/memory", app)
+    mounted = TestClient(host, base_url="http://localhost/memory/")
+    behind = TestClient(app, root_path="/memory", base_url="http://localhost/memory/")
+    cut = TestClient(app, root_path="/memory", base_url="http://localhost/")  # by the proxy
+    for client in (mounted, behind, cut):
+        page, refused = client.get("inspect/"), client.get("inspect/api/rules")
+        assert (page.status_code, refused.status_code) == (200, 401)
+        for answer in (page, refused):
+            assert answer.headers["content-security-policy"] == POLICY
+            assert answer.headers["x-frame-options"] == "DENY"
+            assert answer.headers["cache-control"] == "no-store"
+        assert "content-security-policy" not in client.get("inspector").headers
 
 
 def test_the_rest_of_the_server_stays_as_it_is(knock: Knock) -> None:
@@ -105,11 +129,21 @@ def test_the_command_s_server_knows_its_secret_and_its_own_name(memory: Preferen
         assert client.get(path, headers=rebound).status_code == 400
 
 
+def test_looking_into_a_memory_learns_nothing(open_memory: Callable[..., PreferenceMemory]) -> None:
+    service = open_memory(config=PATIENT)
+    service.learn_later([("user", "Always use SI units.")], user_id="ann")
+    service.close(0)
+    looked_into = open_memory()
+    with TestClient(inspector_app(looked_into, "sesame"), base_url="http://127.0.0.1:5000") as page:
+        assert page.get("/inspect/").status_code == 200
+    after = open_memory(config=PATIENT)
+    assert after.backlog().waiting == 1
+    assert after.list(user_id="ann") == ()
+
+
 def test_the_command_tells_an_address_with_a_fresh_secret_behind_the_hash(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    uvicorn = pytest.importorskip("uvicorn")
-
     def run(server: object, sockets: Sequence[socket]) -> None:
         del server
         sockets[0].close()
@@ -127,6 +161,39 @@ def test_the_command_tells_an_address_with_a_fresh_secret_behind_the_hash(
     assert found[0] is not None
     assert found[1] is not None
     assert found[0][2] != found[1][2]
+
+
+def test_the_browser_is_given_the_secret_in_a_file_once_the_server_listens(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given: list[tuple[str, int, str, int]] = []
+
+    def opened(url: str) -> bool:
+        file = Path(urlsplit(url).path)
+        text = file.read_text(encoding="utf-8")
+        (address,) = re.findall(r'content="0; url=([^"]+)"', text)
+        given.append((url, S_IMODE(file.stat().st_mode), address, httpx.get(address).status_code))
+        return True
+
+    async def until_opened(server: uvicorn.Server) -> None:
+        del server
+        async with asyncio.timeout(20):
+            while not given:
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(webbrowser, "open", opened)
+    monkeypatch.setattr(uvicorn.Server, "main_loop", until_opened)
+    db = tmp_path / "prefs.db"
+    PreferenceMemory(db).close()
+    done = CliRunner().invoke(cli, ["inspect", "--db", str(db)])
+    assert done.exit_code == 0, done.output
+    ((url, mode, address, status),) = given
+    secret = address.partition("#key=")[2]
+    assert address == done.stdout.strip()
+    assert len(secret) == 43
+    assert secret not in url
+    assert (mode, status) == (0o600, 200)
+    assert not Path(urlsplit(url).path).exists()
 
 
 def test_the_command_makes_no_store(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ KEYS: tuple[dict[str, Any], ...] = (
     {"name": "backend", "key": "key-backend", "scopes": ["read", "write"]},
     {"name": "writer", "key": "key-writer", "scopes": ["write"]},
     {"name": "reader", "key": "key-reader", "scopes": ["read"]},
-    {"name": "shop", "key": "key-shop", "tenant": "shop"},
+    {"name": "ops", "key": "key-ops", "scopes": ["read", "write", "admin"]},
+    {"name": "shop", "key": "key-shop", "tenant": "shop", "scopes": ["read", "write", "admin"]},
     {"name": "ben", "key": "key-ben", "user": "ben"},
 )
 

@@ -92,8 +92,36 @@ def test_a_reading_link_changes_nothing(desk: Desk) -> None:
     assert desk.ask(token, "/v1/me/export").json()["cards"][0]["id"] == card.id
 
 
-def test_no_other_route_opens_to_a_link(desk: Desk) -> None:
-    token = desk.token("ann")
+def test_a_key_that_may_not_erase_makes_no_link_that_may(desk: Desk) -> None:
+    card = desk.memory.add("", "be brief", user_id="ann")
+    key = {"headers": {"Prefmem-User": "ann"}}
+    assert desk.ask("key-backend", "/v1/user", "DELETE", **key).status_code == 403
+    token = desk.token("ann", "key-backend")
+    assert desk.ask(token, "/v1/me").json()["erases"] is False
+    refused = desk.ask(token, "/v1/me", "DELETE")
+    assert refused.status_code == 403
+    assert "may not erase everything" in refused.json()["detail"]
+    assert desk.memory.list(user_id="ann") == (card,)
+    assert desk.ask(token, f"/v1/me/cards/{card.id}", "DELETE").status_code == 204
+
+
+@pytest.mark.parametrize(("user", "key"), [("ann", "key-ops"), ("ben", "key-ben")])
+def test_a_key_that_may_erase_makes_links_that_may(desk: Desk, user: str, key: str) -> None:
+    desk.memory.add("", "be brief", user_id=user)
+    token = desk.token(user, key)
+    myself = desk.ask(token, "/v1/me").json()
+    assert (myself["erases"], myself["scopes"]) == (True, ["read", "write"])
+    reading = desk.token(user, key, scopes=["read"])
+    assert desk.ask(reading, "/v1/me").json()["erases"] is False
+    assert desk.ask(reading, "/v1/me", "DELETE").status_code == 403
+    assert len(desk.memory.list(user_id=user)) == 1
+    assert desk.ask(token, "/v1/me", "DELETE").status_code == 200
+    assert desk.memory.list(user_id=user) == ()
+
+
+@pytest.mark.parametrize("key", ["key-backend", "key-ops"])
+def test_no_other_route_opens_to_a_link(desk: Desk, key: str) -> None:
+    token = desk.token("ann", key)
     document = desk.client.get("/openapi.json").json()
     asked = 0
     for path, methods in document["paths"].items():
@@ -150,9 +178,14 @@ def test_a_link_holds_no_longer_than_the_token_that_asks_for_it(
     ends = int(time.time()) + 120
     claims = {"iss": "https://id.example", "aud": "prefmem", "sub": "ann", "exp": ends}
     sent = {"Authorization": f"Bearer {jwt.encode(claims, SECRET, algorithm='HS256')}"}
-    made = TestClient(app).post("/v1/me/link", headers=sent, json={"minutes": 60}).json()
+    client = TestClient(app)
+    made = client.post("/v1/me/link", headers=sent, json={"minutes": 60}).json()
     left = datetime.fromisoformat(made["expires_at"]).timestamp()
-    assert ends <= left <= ends + 11  # the leeway between two clocks
+    assert ends - 1 <= left <= ends  # a second may pass while it is made
+    link = {"Authorization": f"Bearer {made['url'].partition('#link=')[2]}"}
+    myself = client.get("/v1/me", headers=link).json()
+    assert myself["expires_at"] == made["expires_at"]
+    assert client.delete("/v1/me", headers=link).status_code == 200  # it is the user's own token
 
 
 def _page(app: FastAPI) -> tuple[str, str | None]:

@@ -69,6 +69,7 @@ export async function call(
     throw new Problem(0, "The server does not answer. Is it still running?");
   }
   const data = answer.status === 204 ? null : await answer.json().catch(() => null);
+  signal?.throwIfAborted(); // an answer that is cut off is none
   if (answer.ok) return data;
   throw new Problem(answer.status, data?.detail ?? `the server answered ${answer.status}`, data?.errors);
 }

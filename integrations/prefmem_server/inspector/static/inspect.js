@@ -16,10 +16,15 @@ const VIEWS = [
 const PAUSE = 200; // milliseconds after the last key
 const top = document.getElementById("top");
 const gate = document.getElementById("gate");
+let looking = new AbortController(); // of what is shown now; ends with it
+let whose = null; // whom the views are drawn for
 
 /** What the views share: who looks, and how they reach each other. */
 const page = {
   who: null,
+  get signal() { // for what a view asks: a late answer is not shown in the place of another
+    return looking.signal;
+  },
   may: (scope) => page.who.scopes.includes(scope),
   go: (view, id = "") => {
     const hash = `#${view}${id && `/${encodeURIComponent(id)}`}`;
@@ -34,6 +39,10 @@ const page = {
   },
 };
 
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address goes on naming the view
+  document.getElementById("main").focus();
+});
 takeKey();
 addEventListener("hashchange", () => {
   if (new URLSearchParams(location.hash.slice(1)).has("key")) {
@@ -44,10 +53,12 @@ addEventListener("hashchange", () => {
 open();
 
 async function open() {
+  page.who = null;
+  leave(null);
   try {
-    page.who = await call("inspect/api/who", { about: null });
+    page.who = await call("inspect/api/who", { about: null, signal: page.signal });
   } catch (problem) {
-    return locked(problem);
+    return problem.name === "AbortError" ? null : locked(problem);
   }
   fill(gate);
   if (page.who.user_id) user.set(page.who.user_id);
@@ -55,11 +66,20 @@ async function open() {
   route();
 }
 
+/** Let what was asked for before end, and nothing of another user stay. */
+function leave(chosen) {
+  looking.abort();
+  looking = new AbortController();
+  if (chosen !== whose) for (const [view] of VIEWS) fill(document.getElementById(view));
+  whose = chosen;
+}
+
 function route() {
   if (!page.who) return;
   const [name, id] = location.hash.slice(1).split("/");
   const known = VIEWS.find(([view]) => view === name) ?? VIEWS[0];
   const chosen = user.get();
+  leave(chosen);
   for (const [view, title] of VIEWS) {
     const section = document.getElementById(view);
     section.hidden = view !== known[0] || !chosen;
@@ -102,7 +122,7 @@ function picker() {
   const find = async () => {
     asked = new AbortController();
     try {
-      const found = await call("inspect/api/users", { about: null, query: { holding: input.value.trim() }, signal: asked.signal });
+      const found = await call("inspect/api/users", { about: null, query: { holding: input.value.trim() }, signal: AbortSignal.any([asked.signal, page.signal]) });
       fill(list, found.users.map((id) => el("option", { value: id })));
     } catch (problem) {
       page.failed(gate, problem);
@@ -135,7 +155,7 @@ async function welcome() {
     list));
   if (!page.may("admin")) return;
   try {
-    const found = await call("inspect/api/users", { about: null });
+    const found = await call("inspect/api/users", { about: null, signal: page.signal });
     const more = found.total - found.users.length;
     fill(list,
       el("h2", {}, found.total ? "Users" : "There is nobody in this store yet."),
@@ -150,6 +170,7 @@ async function welcome() {
 /** No key, or none that opens: ask for one. */
 function locked(problem) {
   page.who = null;
+  leave(null);
   fill(top);
   for (const [view] of VIEWS) document.getElementById(view).hidden = true;
   const given = el("input", { id: "key", type: "password", autocomplete: "off", data: { testid: "key" } });
@@ -169,12 +190,14 @@ function locked(problem) {
 }
 
 async function showPlots(section) {
+  const { signal } = page;
   section.setAttribute("aria-busy", "true");
   try {
-    const [plots, data] = await Promise.all([import("./plots.js"), call("inspect/api/plots")]);
+    const [plots, data] = await Promise.all([import("./plots.js"), call("inspect/api/plots", { signal })]);
+    signal.throwIfAborted();
     plots.draw(section, data, (id) => page.go("rules", id));
   } catch (problem) {
     page.failed(section, problem);
   }
-  section.removeAttribute("aria-busy");
+  if (!signal.aborted) section.removeAttribute("aria-busy");
 }

@@ -11,6 +11,7 @@ let whose = null;
 
 /** Show the newest recalls, or one of them. */
 export async function showRecalls(section, page, id) {
+  const { signal } = page;
   if (whose !== user.get()) [whose, skip] = [user.get(), 0];
   section.setAttribute("aria-busy", "true");
   try {
@@ -18,14 +19,14 @@ export async function showRecalls(section, page, id) {
   } catch (problem) {
     page.failed(section, problem);
   }
-  section.removeAttribute("aria-busy");
+  if (!signal.aborted) section.removeAttribute("aria-busy");
 }
 
 async function list(section, page) {
-  const found = await call("inspect/api/recalls", { query: { skip, most: MOST } });
+  const found = await call("inspect/api/recalls", { query: { skip, most: MOST }, signal: page.signal });
   const go = (to) => {
     skip = to;
-    showRecalls(section, page, "");
+    page.go("recalls");
   };
   fill(section,
     el("div", { class: "tools" }, el("h1", {}, "Recalls")),
@@ -54,7 +55,7 @@ const answer = (found) =>
     SHOWS[found.label] ?? found.label, found.reward ? ` ${found.reward > 0 ? "+" : ""}${found.reward.toFixed(1)}` : "");
 
 async function one(section, page, id) {
-  const found = await call(`inspect/api/recalls/${encodeURIComponent(id)}`);
+  const found = await call(`inspect/api/recalls/${encodeURIComponent(id)}`, { signal: page.signal });
   const withheld = found.considered - found.injected;
   fill(section,
     el("p", { class: "back" }, el("a", { href: "#recalls" }, "All recalls")),

@@ -1,6 +1,6 @@
 // One rule: what it says, where it comes from, what happened to it, and what can be done with it.
 
-import { call } from "./api.js";
+import { call, user } from "./api.js";
 import { el, fill, when } from "./dom.js";
 import { editor } from "./editor.js";
 import { ask, button, chip, told } from "./parts.js";
@@ -8,22 +8,25 @@ import { SOURCE, STATUS_MEANS, counted, happened, relation } from "./words.js";
 
 /** Show a rule in a place; `changed` is called after it changed, `close` leaves it. */
 export async function showRule(place, page, id, { changed, close }) {
-  const show = () => showRule(place, page, id, { changed, close });
+  const { signal } = page;
+  const about = user.get(); // also where another user is shown by the time that something is done
+  const work = (path, options) => call(`inspect/api/${path}`, { about, ...options });
+  const read = (options) => work(`rules/${encodeURIComponent(id)}`, options);
+  const anew = () => Promise.all([changed(), !signal.aborted && showRule(place, page, id, { changed, close })]);
   let found;
   try {
-    found = await call(`inspect/api/rules/${encodeURIComponent(id)}`);
+    found = await read({ signal });
   } catch (problem) {
     if (problem.status === 404) return gone(place, close);
     return page.failed(place, problem);
   }
   const { card } = found;
   const problem = el("div", {});
-  const work = (path, options) => call(`inspect/api/${path}`, options);
   const act = async (doing, text) => {
     try {
       await doing();
-      await Promise.all([changed(), show()]);
-      const newest = (await work(`rules/${encodeURIComponent(id)}`)).history.at(-1);
+      await anew();
+      const newest = (await read()).history.at(-1);
       told(text, newest && (() => undo(newest)));
     } catch (error) {
       page.failed(problem, error);
@@ -33,8 +36,7 @@ export async function showRule(place, page, id, { changed, close }) {
   const undo = async (event) => {
     try {
       await work(`events/${event.id}/undo`, { method: "POST" });
-      await changed();
-      await show();
+      await anew();
       told("Undone.");
     } catch (error) {
       page.failed(problem, error);
@@ -59,7 +61,8 @@ export async function showRule(place, page, id, { changed, close }) {
     if (answer !== "yes") return;
     try {
       await work(`cards/${encodeURIComponent(id)}`, { method: "DELETE" });
-      close();
+      if (signal.aborted) await changed();
+      else close();
       told("Forgotten.");
     } catch (error) {
       page.failed(problem, error);

@@ -22,6 +22,7 @@ let last = ""; // the rule that was looked at
 
 /** Show the rules, and one of them. */
 export async function showRules(section, page, id) {
+  const { signal } = page;
   if (whose !== user.get() || !section.hasChildNodes()) {
     whose = user.get();
     Object.assign(asked, { status: "", words: "", order: "newest", skip: 0 });
@@ -29,9 +30,11 @@ export async function showRules(section, page, id) {
   }
   section.classList.toggle("detailed", Boolean(id));
   await list(section, page, id);
+  if (signal.aborted) return;
   const detail = section.querySelector(".detail");
-  if (id) await showRule(detail, page, id, { changed: () => list(section, page, id), close: () => page.go("rules") });
+  if (id) await showRule(detail, page, id, { changed: () => list(section, page, opened()), close: () => page.go("rules") });
   else fill(detail, el("p", { class: "empty" }, "Choose a rule to see where it comes from."));
+  if (signal.aborted) return;
   if (document.activeElement === document.body) {
     const place = id ? detail : section.querySelector(`[data-card="${CSS.escape(last)}"] a`);
     place?.focus({ preventScroll: Boolean(id) });
@@ -52,7 +55,7 @@ function frame(section, page) {
   });
   const again = (change) => {
     Object.assign(asked, { skip: 0 }, change);
-    list(section, page, location.hash.split("/")[1] ?? "");
+    list(section, page, opened());
   };
   const order = choice("order", ORDERS, asked.order, (event) => again({ order: event.target.value }));
   const add = el("div", { class: "adding", hidden: true });
@@ -74,24 +77,29 @@ function adding(place, section, page) {
   place.hidden = false;
   const close = () => {
     place.hidden = true;
-    section.querySelector("[data-testid=add]").focus();
+    section.querySelector("[data-testid=add]")?.focus();
   };
   const save = async (card) => {
+    const { signal } = page;
     const added = await call("inspect/api/cards", { method: "POST", body: card });
     close();
-    page.go("rules", added.id);
+    if (!signal.aborted) page.go("rules", added.id);
     told("Added.");
   };
   fill(place, editor({ title: "A new rule", save, cancel: close, page }));
   place.querySelector("input, textarea").focus();
 }
 
+/** Give the id of the rule that the address names. */
+const opened = () => decodeURIComponent(location.hash.split("/")[1] ?? "");
+
 async function list(section, page, id) {
   under?.abort();
   under = new AbortController();
   const place = section.querySelector(".list");
+  if (!place) return; // the page is locked
   try {
-    const found = await call("inspect/api/rules", { query: { ...asked, most: MOST }, signal: under.signal });
+    const found = await call("inspect/api/rules", { query: { ...asked, most: MOST }, signal: AbortSignal.any([under.signal, page.signal]) });
     filters(section, found);
     const held = place.contains(document.activeElement);
     fill(place,

@@ -31,6 +31,7 @@ function frame(section, page) {
   const result = el("div", { class: "result", data: { testid: "result" } });
   const about = el("div", { class: "about" });
   let card = null; // the rule that a change is about
+  let asking = null; // the call under way
   let patch = null; // what it would say, or the rule that would be there
 
   const kind = choice("change", CHANGES, "", () => shown());
@@ -38,17 +39,20 @@ function frame(section, page) {
     if (!query.value.trim()) return query.focus();
     const change = asked();
     if (change === undefined) return about.querySelector("textarea")?.focus();
+    asking?.abort();
+    const mine = (asking = new AbortController());
+    const signal = AbortSignal.any([mine.signal, page.signal]);
     section.setAttribute("aria-busy", "true");
     try {
       const body = { query: query.value.trim(), context: context.value.trim(), change };
-      const found = await call("inspect/api/whatif", { method: "POST", body });
+      const found = await call("inspect/api/whatif", { method: "POST", body, signal });
       compare(result, page, found, card);
       const [before, after] = [found.before, found.after ?? found.before].map(given);
       announce(found.after ? `${before} before, ${after} after the change.` : `${counted(before, "rule")} would be given.`);
     } catch (problem) {
       page.failed(result, problem);
     }
-    section.removeAttribute("aria-busy");
+    if (asking === mine) section.removeAttribute("aria-busy");
   };
   const asked = () => {
     const about = card?.id;
@@ -68,8 +72,9 @@ function frame(section, page) {
       kind.value === "add" && form("The other rule", null));
   };
   section.about = async (id) => {
+    const { signal } = page;
     try {
-      card = id ? (await call(`inspect/api/rules/${encodeURIComponent(id)}`)).card : null;
+      card = id ? (await call(`inspect/api/rules/${encodeURIComponent(id)}`, { signal })).card : null;
     } catch (problem) {
       return page.failed(result, problem);
     }

@@ -48,7 +48,8 @@ export function forgetEverything(count, forget) {
 
 /**
  * Ask; `work` is done with the answer when the user agrees, and what the server refuses is said in the
- * dialog, so that nothing typed is lost. Gives whether it was done.
+ * dialog, so that nothing typed is lost. Once it is begun, nothing calls it back. Gives whether it was
+ * done; throws where the link has ended or is another one now, as the dialog is closed then.
  */
 function asked(title, answer, work, go, body) {
   const no = el("button", { class: "button", type: "button" }, "Keep it as it is");
@@ -56,28 +57,34 @@ function asked(title, answer, work, go, body) {
   const buttons = el("div", { class: "buttons" }, go, no);
   const form = el("form", { method: "dialog" }, el("h2", { id: "dialog-title" }, title), body, mistake, buttons);
   const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, form);
-  let done = false;
+  let working = false;
+  const works = (now) => {
+    working = go.disabled = no.disabled = now;
+  };
   no.addEventListener("click", () => dialog.close());
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault(); // the policy of the page lets no form be sent
-    const given = answer();
-    if (!given) return dialog.close();
-    go.disabled = true;
-    try {
-      await work(given);
-      done = true;
-      dialog.close();
-    } catch (problem) {
-      if (problem.status === 401) dialog.close();
-      mistake.textContent = problem.message;
-      go.disabled = false;
-    }
-  });
+  dialog.addEventListener("cancel", (event) => working && event.preventDefault());
   document.body.append(dialog);
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault(); // the policy of the page lets no form be sent
+      if (working) return;
+      const given = answer();
+      if (!given) return dialog.close();
+      works(true);
+      try {
+        await work(given);
+        dialog.close();
+        resolve(true);
+      } catch (problem) {
+        if (problem.status === 401 || problem.name === "AbortError") dialog.close();
+        if (!dialog.open) reject(problem);
+        mistake.textContent = problem.message;
+      }
+      works(false);
+    });
     dialog.addEventListener("close", () => {
       dialog.remove();
-      resolve(done);
+      if (!working) resolve(false); // else closed by force, as by Escape twice: the work tells
     });
     dialog.showModal();
   });

@@ -13,7 +13,7 @@ export function takeLink() {
     if (given !== null) sessionStorage.setItem(PLACE, given);
     held = given ?? sessionStorage.getItem(PLACE);
   } catch {
-    held = given;
+    held = given ?? held;
   }
   return held !== null;
 }
@@ -28,7 +28,11 @@ export function dropLink() {
   }
 }
 
-/** Ask for the user of the link: `ask("cards", { query: … })`, as `call`. */
-export function ask(path, given = {}) {
-  return call(path ? `v1/me/${path}` : "v1/me", { ...given, about: null, token: held });
+/** Ask for the user of the link: `ask("cards", { query: … })`, as `call`; an AbortError where it is another link by then. */
+export async function ask(path, given = {}) {
+  const token = held;
+  const asked = call(path ? `v1/me/${path}` : "v1/me", { ...given, about: null, token });
+  await asked.catch(() => null);
+  if (token !== held) throw new DOMException("There is another link now.", "AbortError");
+  return asked;
 }

@@ -9,30 +9,45 @@ import { happened, origin, situation, wish } from "./words.js";
 const content = document.getElementById("content");
 const toast = document.getElementById("toast");
 let may = false; // change anything
+let erases = false; // everything at once
+
+let turn = 0; // of showing; what an earlier one asked for is not shown
 
 start();
-addEventListener("hashchange", start); // a host may put a new link into the frame
+addEventListener("hashchange", () => { // a host may put a new link into the frame
+  if (new URLSearchParams(location.hash.slice(1)).has("link")) start();
+});
 
 async function start() {
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+  toast.hidden = true;
+  fill(content); // what is there may be another user's
+  content.setAttribute("aria-busy", "true");
   if (!takeLink()) return locked();
   await show();
 }
 
+/** Show what there is; gives false where it is shown again meanwhile. */
 async function show() {
+  const mine = (turn += 1);
   try {
     const [myself, { cards }, { events }] = await Promise.all([ask(""), ask("cards"), ask("events")]);
+    if (mine !== turn) return false;
     may = myself.scopes.includes("write");
+    erases = myself.erases;
     render(myself, cards, events);
   } catch (problem) {
+    if (mine !== turn) return false;
     failed(problem);
   }
   content.removeAttribute("aria-busy");
+  return true;
 }
 
-/** Do something and say so; what the server refuses is said instead. */
+/** Do something and say so, unless it gives false; what the server refuses is said instead. */
 async function act(work, said, place) {
   try {
-    await work();
+    if ((await work()) === false) return;
   } catch (problem) {
     return refused(problem);
   }
@@ -41,7 +56,7 @@ async function act(work, said, place) {
 
 /** Show what there is after a change, and put the focus where it makes sense. */
 async function done(said, { undo = null, focus = "used-title" } = {}) {
-  await show();
+  if (!(await show())) return;
   notify(said, undo);
   announce(said);
   (document.getElementById(focus) ?? document.getElementById("main")).focus();
@@ -169,14 +184,14 @@ function yours(count) {
     el("p", { class: "soft" }, "Beside these notes your assistant keeps figures of how often each was used and helped, and texts that you corrected; the download has all of it."),
     el("div", { class: "buttons" },
       el("button", { class: "button", type: "button", on: { click: download } }, "Download everything"),
-      may && el("button", { class: "button danger", type: "button", id: "forget-all", on: { click: () => everything(count) } }, "Forget everything")));
+      erases && el("button", { class: "button danger", type: "button", id: "forget-all", on: { click: () => everything(count) } }, "Forget everything")));
 }
 
 // What can be done
 
 async function edit(card) {
   const save = (changed) => ask(`cards/${card.id}`, { method: "PATCH", body: changed });
-  if (await editRule(card, save)) await done("Changed.", { undo: card.id, focus: `rule-${card.id}` });
+  await act(() => editRule(card, save), "Changed.", { undo: card.id, focus: `rule-${card.id}` });
 }
 
 async function confirm(card) {
@@ -186,12 +201,12 @@ async function confirm(card) {
 
 async function forget(card) {
   const work = () => ask(`cards/${card.id}`, { method: "DELETE" });
-  if (await confirmForget(card, work)) await done("Forgotten for good.");
+  await act(() => confirmForget(card, work), "Forgotten for good.");
 }
 
 async function everything(count) {
   const work = () => ask("", { method: "DELETE" });
-  if (await forgetEverything(count, work)) await done("Everything is forgotten.");
+  await act(() => forgetEverything(count, work), "Everything is forgotten.");
 }
 
 async function undo(event) {
@@ -240,6 +255,7 @@ function locked() {
 }
 
 function failed(problem) {
+  if (problem.name === "AbortError") return; // of a link that is over
   if (!(problem instanceof Problem)) throw problem;
   if (problem.status === 401) {
     dropLink();
