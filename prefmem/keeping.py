@@ -155,6 +155,8 @@ class Keeping(Beside):
                 pii=self.config.pii,
             )  # fmt: skip
             card = replace(card, preference=addressed(card.preference))
+            if status is None and replace(card, recorded_at=old.recorded_at) == old:
+                return old
             vector = self.embedder.embed([card.text])[0]
             with self._store.write(user) as transaction:
                 if transaction.card(old.id) == old:

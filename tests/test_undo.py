@@ -196,6 +196,39 @@ def test_what_cannot_be_undone(memory: PreferenceMemory, store: SQLiteStore) -> 
         memory.undo(last(memory), user_id="ann")
 
 
+def test_edits_are_taken_back_one_after_the_other(
+    memory: PreferenceMemory, store: SQLiteStore
+) -> None:
+    card = memory.add("", "use SI units", user_id="ann")
+    seen, events = [state(memory, store)], list[str]()
+    for action in ("use feet", "use inches", "use miles"):
+        memory.edit(card.id, user_id="ann", action=action)
+        seen.append(state(memory, store))
+        events.append(last(memory))
+    for number in (2, 1):
+        memory.undo(events[number], user_id="ann")
+        assert state(memory, store) == seen[number]
+    with pytest.raises(InputError, match="changed since"):
+        memory.undo(events[2], user_id="ann")  # it is undone
+    again = memory.edit(card.id, user_id="ann", action="use yards")
+    with pytest.raises(InputError, match=rf"undo '{last(memory)}' \(edit\) first"):
+        memory.undo(events[0], user_id="ann")
+    memory.undo(last(memory), user_id="ann")
+    memory.undo(events[0], user_id="ann")
+    assert state(memory, store) == seen[0]
+    assert again.id == card.id
+
+
+def test_an_edit_that_changes_nothing_is_no_event(
+    memory: PreferenceMemory, store: SQLiteStore
+) -> None:
+    old = memory.add("writing SQL", "use CTEs", user_id="ann")
+    card = memory.edit(old.id, user_id="ann", action="use views")
+    before, event = state(memory, store), last(memory)
+    assert memory.edit(card.id, user_id="ann", action="use views", condition="writing SQL") == card
+    assert (state(memory, store), last(memory)) == (before, event)
+
+
 def test_a_text_that_is_taken_by_now_does_not_come_back(
     memory: PreferenceMemory, store: SQLiteStore
 ) -> None:

@@ -18,6 +18,7 @@ from prefmem.cli.options import (
     User,
     found,
     opened,
+    say_waiting,
     shown,
 )
 from prefmem.cli.rules import grouped, has_words, plain_lines
@@ -58,11 +59,13 @@ def list_(
     """List the rules of a user: in groups on a terminal, one a line with tabs in a pipe."""
     with opened(ctx, db, tenant, made=False) as memory:
         cards = [c for c in memory.list(user_id=user, status=status) if has_words(c, words or ())]
+        waiting = 0 if cards else memory.backlog().waiting
     if as_json:
         emit([card_data(card) for card in cards])
     elif not cards:
         such = "such cards" if words or status else "cards"
         say(f"{line(user)} has no {such} in {shown(db)}.")
+        say_waiting(waiting)
     elif (screen := console()).is_terminal:
         screen.print(grouped(cards, screen, user=user, over=over or status is not None))
     else:

@@ -13,6 +13,8 @@ from prefmem.cli.show import say
 from prefmem.errors import MissingExtraError, PrefmemError
 
 PLUGINS = "prefmem.commands"  # entry points: a plain function, or a typer app
+# Extras of the commands that come with this package.
+_EXTRAS = {"demo": "langgraph", "inspect": "server", "mcp": "mcp", "serve": "server"}
 _ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 Command: TypeAlias = TyperCommand | TyperGroup
@@ -75,7 +77,9 @@ def _single(name: str, run: Callable[..., None], **settings: Any) -> Command:  #
 
 def _refusal(name: str, error: Exception) -> Command:
     """Make a command that takes any arguments and raises the reason why the real one is missing."""
-    if not isinstance(error, PrefmemError):
+    if isinstance(error, ModuleNotFoundError) and name in _EXTRAS:
+        error = MissingExtraError(f'{error}: pip install "prefmem[{_EXTRAS[name]}]"')
+    elif not isinstance(error, PrefmemError):
         error = MissingExtraError(
             f"the command {name!r} cannot be loaded ({type(error).__name__}: {error}); install "
             "what it needs, or remove the package that offers it"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, cast
 import typer
 
 from prefmem.cli.keys import opened_store
+from prefmem.cli.show import say
 from prefmem.defaults import is_dsn
 from prefmem.errors import InputError, NotFoundError
 from prefmem.memory import PreferenceMemory
@@ -101,6 +102,13 @@ def missing(db: str) -> bool:
 def shown(db: str) -> str:
     """Name a store without a password that its address may hold."""
     return "the PostgreSQL database" if is_dsn(db) else db
+
+
+def say_waiting(count: int) -> None:
+    """Say that what somebody said may not be learned yet, and who learns it."""
+    if count:
+        waits = "1 window waits" if count == 1 else f"{count:,} windows wait"
+        say(f"{waits} to be learned: `prefmem worker` learns what another process left.")
 
 
 def found(memory: PreferenceMemory, user: str, card_id: str) -> Card:

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from prefmem.cli.options import DB, Db, Json, Tenant, Who, opened, shown
+from prefmem.cli.options import DB, Db, Json, Tenant, Who, opened, say_waiting, shown
 from prefmem.cli.rules import sizes
 from prefmem.cli.show import card_data, console, counted, emit, grid, line, say
 from prefmem.defaults import is_dsn
@@ -85,11 +85,12 @@ def show(
 ) -> None:
     """Show a user on one screen: rules, what waits, what was learned, shown and said of it."""
     with opened(ctx, db, tenant, made=False) as memory:
-        person = look(memory, user)
+        person, waiting = look(memory, user), memory.backlog().waiting
     if as_json:
         emit(person_data(person))
     elif not person.cards and not person.told.events:
         say(f"{line(user)} is not in {shown(db)}.")
+        say_waiting(waiting)
     else:
         _print(person, db)
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from prefmem.cli.dialogue import nothing, recall_data
-from prefmem.cli.options import DB, Agents, Db, Json, Tenant, Who, opened
+from prefmem.cli.options import DB, Agents, Db, Json, Tenant, Who, opened, say_waiting
 from prefmem.cli.show import console, counted, emit, grid, line, say, told_because, why_table
 from prefmem.config import Config
 from prefmem.errors import NotFoundError
@@ -80,6 +80,7 @@ def _logged(
                 f"Nothing was recalled for {line(user)} yet: a recall is logged where there is a "
                 f'rule to consider. Try: prefmem why {line(user)} "a request"'
             )
+            say_waiting(memory.backlog().waiting)
         return
     cards = {card.id: card for card in memory.list(user_id=user)}
     if as_json:
