@@ -57,7 +57,7 @@ def run(
     as_json: bool = False,
     started: float | None = None,
 ) -> None:
-    """Play dialogues on a memory, and show what came of them on stdout.
+    """Play dialogues on a memory, and show what came of each on stdout as soon as it is played.
 
     Args:
         dialogues: What to play.
@@ -70,19 +70,24 @@ def run(
     from prefmem_langchain.demo_play import play
 
     started = time.perf_counter() if started is None else started
-    with _progress(sum(d.turns + len(d.questions) for d in dialogues)) as step:
-        played = [play(dialogue, memory, chat, progress=step) for dialogue in dialogues]
+    screen = None if as_json else Console(markup=False, emoji=False, highlight=False)
+    if screen is not None:
+        screen.print(_opening(scripted=chat is None))
+        screen.file.flush()
+    played: list[Played] = []
+    for dialogue in dialogues:
+        with _progress(dialogue.turns + len(dialogue.questions)) as step:
+            played.append(play(dialogue, memory, chat, progress=step))
+        if screen is not None:
+            demo_show.show(played[-1], memory.config, screen)
+            screen.file.flush()
     seconds = time.perf_counter() - started
-    if as_json:
-        people = [demo_show.data(each, memory.config) for each in played]
-        replies = "script" if chat is None else "model"
-        typer.echo(json.dumps({"people": people, "replies": replies, "seconds": seconds}, indent=2))
+    if screen is not None:
+        screen.print(_closing(played, seconds))
         return
-    screen = Console(markup=False, emoji=False, highlight=False)
-    screen.print(_opening(scripted=chat is None))
-    for each in played:
-        demo_show.show(each, memory.config, screen)
-    screen.print(_closing(played, seconds))
+    people = [demo_show.data(each, memory.config) for each in played]
+    replies = "script" if chat is None else "model"
+    typer.echo(json.dumps({"people": people, "replies": replies, "seconds": seconds}, indent=2))
 
 
 def _chat(place: str | None, model: str | None, api_key: str | None) -> "Chat | None":

@@ -19,8 +19,11 @@ from prefmem.cli.figures import Figures, read_server, read_text
 from prefmem.testing import Clock, Counter, HashEmbedder, PhraseExtractor, TableRelater, WordJudge
 
 LIVE = """
+import signal
 from itertools import count
 from prefmem.cli.top import Frame, watch
+# what a shell starts in the background ignores it, and so would this process
+signal.signal(signal.SIGINT, signal.default_int_handler)
 number = count(1)
 watch(lambda: Frame(f"picture {next(number)}", {}), 0.2, once=False, as_json=False)
 """
