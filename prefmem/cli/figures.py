@@ -130,7 +130,7 @@ def read_server(url: str, key: str | None) -> Figures:
 class _Staying(urllib.request.HTTPRedirectHandler):
     """Goes where it was sent, and nowhere else: the key is for that server."""
 
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(self, *_: object, **__: object) -> None:
         """Follow nothing."""
 
 

@@ -5,9 +5,9 @@ import mailbox
 from email.message import EmailMessage
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from prefmem.cli import app
@@ -27,7 +27,7 @@ FACTS = (
 )  # fmt: skip
 
 
-def run(*given: object) -> Result:
+def run(*given: object) -> Any:  # noqa: ANN401  # click's Result; typer carries its own click or not
     result = CliRunner().invoke(app, [str(one) for one in given], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result
