@@ -33,7 +33,7 @@ def run(*given: object) -> Any:  # noqa: ANN401  # click's Result; typer carries
     return result
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mails_become_rules_behind_a_plain_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
