@@ -4,7 +4,8 @@ window ─ extract ─▶ preferences ─ reconcile ─▶ cards ─▶ store   
 query  ─ search ─▶ candidates ─ rerank ─ weigh ─ select ─▶ rules ─▶ prompt     recall, render
 follow-up ─ judge ─▶ observation ─ observe ─▶ user state                learn(messages), feedback
 
-Over half of the lines are what the public verbs promise; the work is done in the parts.
+Over half of the lines are what the public verbs promise; the work is done in the parts. Cards by
+hand, looking and upkeep, which ask no model what was meant, are the base class in `keeping`.
 """
 
 from collections import Counter

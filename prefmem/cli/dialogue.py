@@ -7,7 +7,18 @@ from typing import Annotated, Any, TypeAlias, cast
 
 import typer
 
-from prefmem.cli.options import DB, Agents, Db, ExistingFile, Json, Tenant, User, opened
+from prefmem.cli.options import (
+    DB,
+    Agents,
+    Db,
+    ExistingFile,
+    Json,
+    Tenant,
+    User,
+    missing,
+    opened,
+    shown,
+)
 from prefmem.cli.show import (
     card_data,
     console,
@@ -85,7 +96,10 @@ def recall(
     as_json: Json = False,
 ) -> None:
     """Show which rules an agent would be given for a request."""
-    with opened(ctx, db, tenant, made=agents is not None, agents=agents) as memory:
+    if agents is not None and missing(db):
+        say(f"There is no store at {shown(db)}: these are the agent's rules alone.")
+        db = ":memory:"
+    with opened(ctx, db, tenant, made=db == ":memory:", agents=agents) as memory:
         found, config = (
             memory.recall(query, user_id=user, why=everything, strict=True),
             memory.config,

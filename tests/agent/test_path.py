@@ -33,6 +33,14 @@ def run(*given: object) -> Any:  # noqa: ANN401  # click's Result; typer carries
     return result
 
 
+def test_an_agent_is_asked_without_a_store(tmp_path: Path) -> None:
+    agents, db = tmp_path / "agents", tmp_path / "prefs.db"
+    agents.mkdir()
+    result = run("recall", "A mail", "--user", "ann", "--agents", agents, "--db", db)
+    assert f"There is no store at {db}: these are the agent's rules alone." in result.stderr
+    assert not db.exists(), "a look makes no file"
+
+
 @pytest.mark.long
 def test_mails_become_rules_behind_a_plain_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
